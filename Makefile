@@ -1,0 +1,41 @@
+# The two to know: `make demo` shows what it does, `make test` checks it. Both make .venv first if need be.
+BIN := .venv/bin
+OUT := demo-output
+
+.DEFAULT_GOAL := help
+.PHONY: help demo test env lint format unit core pins clean
+
+help: ## this list
+	@sed -nE 's/^([a-z]+):[^#]*## (.*)/make \1@\2/p' $(MAKEFILE_LIST) | awk -F@ '{printf "%-12s %s\n", $$1, $$2}'
+
+demo: env ## measure a sample kymograph, then open it in napari (without a display: a screenshot)
+	@$(BIN)/napari-bloodflow demo --out $(OUT)
+	@bash scripts/demo_window.sh $(OUT)
+
+test: lint ## all checks and all tests, GUI tests in a virtual display
+	@$(BIN)/pytest $(ARGS)
+
+env: ## make .venv from the pinned requirements, or bring it up to date
+	@bash scripts/bootstrap.sh
+
+lint: env ## style, types and who may import whom
+	@$(BIN)/ruff check .
+	@$(BIN)/ruff format --check .
+	@$(BIN)/mypy
+	@$(BIN)/lint-imports --no-cache --no-logo
+
+format: env ## put the style right
+	@$(BIN)/ruff check --fix .
+	@$(BIN)/ruff format .
+
+unit: env ## tests only, and only quick ones without a window: make unit ARGS="-k roi"
+	@$(BIN)/pytest -m "not gui and not slow" --no-xvfb $(ARGS)
+
+core: env ## the wheel on its own, without napari and Qt, in .venv-core
+	@bash scripts/check_core.sh
+
+pins: ## write requirements/*.txt anew; UPGRADE=1 takes newer versions
+	@UPGRADE=$(UPGRADE) bash scripts/pins.sh
+
+clean: ## remove what the other targets made
+	rm -rf $(OUT) .venv .venv-core .uv .mypy_cache .pytest_cache .ruff_cache .hypothesis
