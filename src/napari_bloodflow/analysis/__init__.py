@@ -1,0 +1,1 @@
+"""What is measured on an acquisition, and how results are kept."""

@@ -1,0 +1,318 @@
+"""All analyses of one file, keyed by (analysis name, channel, ROI id)."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, TypeAlias
+
+from psygnal import Signal
+
+from napari_bloodflow.analysis.base import Analysis, AnalysisKey, RunContext
+from napari_bloodflow.analysis.registry import analysis_class, runnable_names
+from napari_bloodflow.errors import AnalysisError
+
+if TYPE_CHECKING:
+    from collections.abc import Generator, Iterable, Iterator, Mapping
+
+    from napari_bloodflow.analysis.base import (
+        AnalysisInputs,
+        AnalysisResult,
+        AnalysisSource,
+        Progress,
+    )
+
+__all__ = ["AnalysisSet", "PreparedRun"]
+
+KeyLike: TypeAlias = AnalysisKey | tuple[str, int, int]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class PreparedRun:
+    """A run with all its inputs gathered; independent of later edits, fit for any thread.
+
+    Parameters
+    ----------
+    key : AnalysisKey
+        What is measured.
+    analysis_type : type of Analysis
+        How.
+    params : mapping
+        Complete detection parameters.
+    inputs : AnalysisInputs
+        Pixels, calibration, geometry.
+    """
+
+    key: AnalysisKey
+    analysis_type: type[Analysis]
+    params: Mapping[str, Any]
+    inputs: AnalysisInputs
+
+    def steps(self) -> Generator[Progress, None, AnalysisResult]:
+        """Measure, yielding progress and returning the result; changes no analysis."""
+        return self.analysis_type.measure(self.inputs, self.params)
+
+
+class AnalysisSet:
+    """Analyses of one file in order of creation.
+
+    Parameters
+    ----------
+    source : AnalysisSource
+        The file that provides pixels and calibration.
+
+    Attributes
+    ----------
+    added, removed, updated : psygnal.Signal
+        Emitted with the key after an analysis was added, removed, or got another result.
+    """
+
+    added = Signal(AnalysisKey)
+    removed = Signal(AnalysisKey)
+    updated = Signal(AnalysisKey)
+
+    def __init__(self, source: AnalysisSource) -> None:
+        self._source = source
+        self._analyses: dict[AnalysisKey, Analysis] = {}
+        self._aside: dict[int, list[Analysis]] = {}
+        self._clean: list[tuple[Any, ...]] = []
+
+    # ---- reading
+
+    def __len__(self) -> int:
+        return len(self._analyses)
+
+    def __iter__(self) -> Iterator[Analysis]:
+        return iter(self.as_list())
+
+    def __contains__(self, key: object) -> bool:
+        return key in self._analyses
+
+    def __getitem__(self, key: KeyLike) -> Analysis:
+        try:
+            return self._analyses[AnalysisKey(*key)]
+        except KeyError:
+            raise KeyError(f"there is no analysis {AnalysisKey(*key)}") from None
+
+    def __repr__(self) -> str:
+        return f"AnalysisSet({'; '.join(str(key) for key in self._analyses) or 'empty'})"
+
+    def get(self, key: KeyLike) -> Analysis | None:
+        """Return the analysis, or None if there is none with this key."""
+        return self._analyses.get(AnalysisKey(*key))
+
+    def as_list(self) -> list[Analysis]:
+        """Return all analyses in order of creation."""
+        return list(self._analyses.values())
+
+    def for_roi(self, roi_id: int) -> list[Analysis]:
+        """Return the analyses of one ROI, of all channels."""
+        return [analysis for analysis in self if analysis.key.roi_id == roi_id]
+
+    @property
+    def is_dirty(self) -> bool:
+        """True if analyses, parameters or results differ from the last load or save."""
+        present = self._present()
+        return len(present) != len(self._clean) or any(
+            now[:-1] != then[:-1] or now[-1] is not then[-1]
+            for now, then in zip(present, self._clean, strict=True)
+        )
+
+    def set_clean(self) -> None:
+        """Take the present analyses as saved."""
+        self._clean = self._present()
+
+    def _present(self) -> list[tuple[Any, ...]]:
+        return [
+            (a.key, dict(a.detection_params), a.result if a.has_results else None) for a in self
+        ]
+
+    # ---- editing
+
+    def create(self, key: KeyLike, detection_params: Mapping[str, Any] | None = None) -> Analysis:
+        """Add an analysis that has not been run.
+
+        Parameters
+        ----------
+        key : AnalysisKey or tuple
+            ``(analysis_name, channel, roi_id)``.
+        detection_params : mapping, optional
+            Parameters that differ from the defaults.
+
+        Raises
+        ------
+        ValueError
+            If a parameter does not fit.
+        AnalysisError
+            If the kind is unknown, the analysis exists, or another of its exclusive group does.
+        """
+        key = AnalysisKey(*key)
+        self._check_new(key)
+        analysis = analysis_class(key.analysis_name)(key, detection_params, self._source)
+        self.adopt(analysis)
+        return analysis
+
+    def get_or_create(
+        self, key: KeyLike, detection_params: Mapping[str, Any] | None = None
+    ) -> Analysis:
+        """Return the analysis, adding it if it is new; given parameters are applied.
+
+        Raises
+        ------
+        ValueError, AnalysisError
+            As :meth:`create`.
+        """
+        analysis = self.get(key)
+        if analysis is None:
+            return self.create(key, detection_params)
+        if detection_params:
+            analysis.update_detection_params(detection_params)
+        return analysis
+
+    def adopt(self, analysis: Analysis) -> None:
+        """Add an analysis made elsewhere, such as one read from a sidecar.
+
+        Raises
+        ------
+        AnalysisError
+            If there is one with this key.
+        """
+        if analysis.key in self._analyses:
+            raise AnalysisError(f"there is already an analysis {analysis.key}")
+        self._analyses[analysis.key] = analysis
+        self.added.emit(analysis.key)
+
+    def replace_all(self, analyses: Iterable[Analysis]) -> None:
+        """Make the set exactly these analyses, in this order."""
+        for key in list(self._analyses):
+            self.remove(key)
+        self._aside.clear()
+        for analysis in analyses:
+            self.adopt(analysis)
+
+    def remove(self, key: KeyLike) -> Analysis:
+        """Remove an analysis and return it.
+
+        Raises
+        ------
+        KeyError
+            If there is none with this key.
+        """
+        analysis = self[key]
+        del self._analyses[analysis.key]
+        self.removed.emit(analysis.key)
+        return analysis
+
+    def set_aside(self, roi_id: int) -> None:
+        """Take the analyses of a deleted ROI out, until :meth:`bring_back`."""
+        for analysis in self.for_roi(roi_id):
+            self._aside.setdefault(roi_id, []).append(self.remove(analysis.key))
+
+    def bring_back(self, roi_id: int) -> None:
+        """Put back the analyses of a ROI whose deletion was undone."""
+        for analysis in self._aside.pop(roi_id, []):
+            self.adopt(analysis)
+
+    def _check_new(self, key: AnalysisKey) -> None:
+        kind = analysis_class(key.analysis_name)
+        if not kind.can_run:
+            raise AnalysisError(
+                f"{key.analysis_name!r} is not an analysis of this version;"
+                f" it has {', '.join(runnable_names())}"
+            )
+        if key in self._analyses:
+            raise AnalysisError(f"there is already an analysis {key}")
+        for other in self._analyses.values():
+            if other.key[1:] == key[1:] and other.exclusive_group == kind.exclusive_group:
+                if kind.exclusive_group is None:
+                    continue
+                raise AnalysisError(
+                    f"ROI {key.roi_id} already has {other.key.analysis_name} on channel"
+                    f" {key.channel}, and the file format holds only one of the two per ROI:"
+                    " make a second ROI in the same place"
+                )
+
+    # ---- running
+
+    def prepare(
+        self, key: KeyLike, detection_params: Mapping[str, Any] | None = None
+    ) -> PreparedRun:
+        """Gather everything for a run, without running or changing anything.
+
+        Parameters
+        ----------
+        key : AnalysisKey or tuple
+            What to measure; need not exist yet.
+        detection_params : mapping, optional
+            Parameters that differ from those of the existing analysis, or from the defaults.
+
+        Raises
+        ------
+        ValueError
+            If a parameter does not fit, or the channel or ROI does not exist.
+        TypeError
+            If the ROI is a line.
+        AnalysisError
+            If the analysis cannot be run here, or another excludes it.
+        """
+        key = AnalysisKey(*key)
+        existing = self.get(key)
+        if existing is None:
+            self._check_new(key)
+            kind, present = analysis_class(key.analysis_name), {}
+        else:
+            kind, present = type(existing), dict(existing.detection_params)
+        if not kind.can_run:
+            raise AnalysisError(f"{key.analysis_name!r} cannot be run by this version")
+        known = kind.params_model.model_fields
+        kept = {name: value for name, value in present.items() if name in known}
+        params = kind.check_params({**kept, **(detection_params or {})})
+        inputs = self._source.get_analysis_inputs(key.channel, key.roi_id)
+        return PreparedRun(key, kind, params, inputs)
+
+    def commit(self, run: PreparedRun, result: AnalysisResult) -> Analysis:
+        """Take the result of a finished run, creating the analysis if it is new.
+
+        Raises
+        ------
+        AnalysisError
+            If the ROI was deleted while the run was under way.
+        """
+        key = run.key
+        if self._source.get_analysis_state(key.channel, key.roi_id) is None:
+            raise AnalysisError(f"ROI {key.roi_id} was deleted while it was being measured")
+        analysis = self.get_or_create(key, run.params)
+        analysis.set_result(result)
+        self.updated.emit(key)
+        return analysis
+
+    def run_analysis(
+        self,
+        key: KeyLike,
+        detection_params: Mapping[str, Any] | None = None,
+        context: RunContext | None = None,
+    ) -> Analysis:
+        """Measure and keep the result; a run that fails or is cancelled changes nothing.
+
+        Parameters
+        ----------
+        key : AnalysisKey or tuple
+            ``(analysis_name, channel, roi_id)``; the analysis is created if it is new.
+        detection_params : mapping, optional
+            Parameters that differ from those of the existing analysis, or from the defaults.
+        context : RunContext, optional
+            Progress and cancellation.
+
+        Returns
+        -------
+        Analysis
+            With its new result.
+
+        Raises
+        ------
+        ValueError, TypeError, AnalysisError
+            As :meth:`prepare`, and if the pixels cannot be measured.
+        AnalysisCancelled
+            If the context said so.
+        """
+        run = self.prepare(key, detection_params)
+        return self.commit(run, (context or RunContext()).drain(run.steps()))

@@ -1,0 +1,103 @@
+"""Errors that a person can act on: which file, which field, what was wrong."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+__all__ = [
+    "AnalysisCancelled",
+    "AnalysisError",
+    "BloodflowError",
+    "ImageReadError",
+    "ParameterError",
+    "RoiKindError",
+    "SaveError",
+    "UnknownPlaneError",
+    "UnknownRoiError",
+    "UnsupportedFileError",
+]
+
+
+class BloodflowError(Exception):
+    """Base of every error raised on purpose by this package."""
+
+
+class UnsupportedFileError(BloodflowError, ValueError):
+    """The path is of a kind that no reader here handles.
+
+    Parameters
+    ----------
+    path : path-like
+        The file that was asked for.
+    reason : str
+        What is wrong with it, as a clause: ``"the extension '.png' is not supported"``.
+    """
+
+    def __init__(self, path: str | Path, reason: str) -> None:
+        super().__init__(f"{path}: {reason}")
+        self.path = str(path)
+        self.reason = reason
+
+
+class ImageReadError(UnsupportedFileError):
+    """The file has a supported extension but holds no kymograph that can be read."""
+
+
+class SaveError(BloodflowError, OSError):
+    """Sidecar files could not be written; what was on disk before is still there.
+
+    Parameters
+    ----------
+    path : path-like
+        The file that could not be written.
+    reason : str
+        Why, in words.
+    """
+
+    def __init__(self, path: str | Path, reason: str) -> None:
+        super().__init__(f"{path}: {reason}")
+        self.path = str(path)
+        self.reason = reason
+
+
+class UnknownRoiError(BloodflowError, ValueError):
+    """No ROI has the id that was asked for.
+
+    Parameters
+    ----------
+    roi_id : int
+        The id asked for.
+    known : sequence of int
+        The ids that exist.
+    file_name : str
+        The file that was asked, if known.
+    """
+
+    def __init__(self, roi_id: int, known: list[int], file_name: str = "") -> None:
+        have = f"it has ROI {', '.join(map(str, known))}" if known else "it has no ROI yet"
+        where = f"{file_name}: " if file_name else ""
+        super().__init__(f"{where}there is no ROI {roi_id}; {have}")
+        self.roi_id = roi_id
+
+
+class RoiKindError(BloodflowError, TypeError):
+    """The ROI exists but is of a kind that cannot be measured, such as a line."""
+
+
+class UnknownPlaneError(BloodflowError, ValueError):
+    """The image has no such channel, z or t."""
+
+
+class ParameterError(BloodflowError, ValueError):
+    """A parameter is unknown or its value does not fit; the text names it."""
+
+
+class AnalysisError(BloodflowError, ValueError):
+    """An analysis cannot run on this input, for a reason the user can change."""
+
+
+class AnalysisCancelled(BloodflowError):
+    """The user cancelled a running analysis; the earlier result is untouched."""
