@@ -1,0 +1,1 @@
+"""What an acquisition is: image, ROIs, metadata, calibration, contrast, sidecars."""

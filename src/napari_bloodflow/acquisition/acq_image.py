@@ -1,0 +1,647 @@
+"""One acquisition file with everything kept beside it."""
+
+from __future__ import annotations
+
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from psygnal import Signal
+
+from napari_bloodflow.acquisition.calibration_choice import (
+    calibration_of_header,
+    calibration_patch,
+    combine_readings,
+    disagreement,
+)
+from napari_bloodflow.acquisition.contrast import ImageContrast, default_color_lut
+from napari_bloodflow.acquisition.images import AcqImages
+from napari_bloodflow.acquisition.list_rows import FILE_LIST_SCHEMA, schema_row, tree_rows
+from napari_bloodflow.acquisition.metadata import (
+    AcqImageHeader,
+    ExperimentMetadata,
+    MetadataSection,
+)
+from napari_bloodflow.acquisition.paths import SUPPORTED_EXTENSIONS, is_supported
+from napari_bloodflow.acquisition.roi import LineROI, RectROI
+from napari_bloodflow.acquisition.roi_set import RoiSet, RoiSetChange
+from napari_bloodflow.acquisition.sidecar_state import RenderedSidecar, SidecarState
+from napari_bloodflow.analysis.analysis_set import AnalysisSet
+from napari_bloodflow.analysis.base import AnalysisInputs, AnalysisState
+from napari_bloodflow.analysis.radon_velocity import FORMULA_KEY, RadonVelocity
+from napari_bloodflow.analysis.velocity_formula import corrected_result, velocity_formula
+from napari_bloodflow.errors import (
+    RoiKindError,
+    SaveError,
+    UnknownPlaneError,
+    UnknownRoiError,
+    UnsupportedFileError,
+)
+from napari_bloodflow.problems import Problem
+from napari_bloodflow.storage.atomic import back_up, replace_files
+from napari_bloodflow.storage.sidecar import image_path_of_sidecar, sidecar_path
+from napari_bloodflow.storage.tables import table_path
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from numpy.typing import NDArray
+
+    from napari_bloodflow.analysis.base import Analysis
+    from napari_bloodflow.calibration import Calibration
+    from napari_bloodflow.schema import Schema
+
+__all__ = ["AcqImage"]
+
+
+class AcqImage:
+    """One acquisition: image, ROIs, metadata, contrast, analyses.
+
+    The constructor reads the image header and then the sidecar files beside the image, item by
+    item: what cannot be used is listed in `problems` and kept in the files. It reads no pixels
+    and runs no analysis. Planes are ``(Y, X)`` = (line number, position along the line).
+
+    Parameters
+    ----------
+    path : path-like
+        A ``.tif`` or ``.tiff`` file. It is opened read-only and never written.
+
+    Attributes
+    ----------
+    changed : psygnal.Signal
+        Emitted after any change of the model, and after a save.
+    calibration_changed : psygnal.Signal
+        Emitted with the new :class:`~napari_bloodflow.calibration.Calibration`.
+
+    Raises
+    ------
+    UnsupportedFileError
+        (a ValueError) if the extension is not supported or the file holds no kymograph.
+    FileNotFoundError
+        If there is no such file.
+    """
+
+    changed = Signal()
+    calibration_changed = Signal(object)
+
+    def __init__(self, path: str | Path) -> None:
+        self._path = Path(path).expanduser().resolve()
+        if not is_supported(self._path):
+            supported = ", ".join(SUPPORTED_EXTENSIONS)
+            raise UnsupportedFileError(
+                self._path,
+                f"the extension {self._path.suffix!r} is not supported; supported are {supported}",
+            )
+        self._images = AcqImages(self._path)
+        self._rois = RoiSet(self._images.bounds)
+        self._analysis_set = AnalysisSet(self)
+        self._experiment = ExperimentMetadata()
+        self._contrast: dict[int, ImageContrast] = {}
+        self._saved_contrast: dict[int, ImageContrast] = {}
+        self._accepted = self._saved_accepted = True
+        self._calibration_source = "none"
+        self._saved_source = "none"
+        self._seeded: set[int] = set()
+        self._is_loading = False
+        self._connect()
+        self.load_sidecar_json()
+
+    def __repr__(self) -> str:
+        return (
+            f"AcqImage({self.name!r}, {self._images.dims} {self._images.shape}, "
+            f"{self._rois.num_rois} ROIs, {len(self._analysis_set)} analyses)"
+        )
+
+    # ---- identity and state
+
+    @property
+    def path(self) -> str:
+        """Resolved absolute path of the image."""
+        return str(self._path)
+
+    @property
+    def image_path(self) -> Path:
+        """The same as a :class:`pathlib.Path`."""
+        return self._path
+
+    @property
+    def file_id(self) -> str:
+        """Stable id of the file: its path."""
+        return self.path
+
+    @property
+    def name(self) -> str:
+        """File name for display."""
+        return self._path.name
+
+    @property
+    def images(self) -> AcqImages:
+        """Pixels and header."""
+        return self._images
+
+    @property
+    def rois(self) -> RoiSet:
+        """ROIs, shared by all channels."""
+        return self._rois
+
+    @property
+    def analysis_set(self) -> AnalysisSet:
+        """Analyses of this file."""
+        return self._analysis_set
+
+    @property
+    def experiment_metadata(self) -> ExperimentMetadata:
+        """What was imaged."""
+        return self._experiment
+
+    @property
+    def header(self) -> AcqImageHeader:
+        """Shape and calibration."""
+        return self._images.header
+
+    @property
+    def problems(self) -> tuple[Problem, ...]:
+        """What was wrong with the files beside the image, and what was done about it."""
+        return tuple(self._state.problems)
+
+    @property
+    def accepted(self) -> bool:
+        """The curator's mark."""
+        return self._accepted
+
+    @accepted.setter
+    def accepted(self, value: bool) -> None:
+        if bool(value) != self._accepted:
+            self._accepted = bool(value)
+            self.changed.emit()
+
+    @property
+    def is_dirty(self) -> bool:
+        """True if anything differs from what is on disk."""
+        return (
+            self._rois.is_dirty
+            or self._analysis_set.is_dirty
+            or self._accepted != self._saved_accepted
+            or self._calibration_source != self._saved_source
+            or self._user_contrast() != self._saved_contrast
+            or any(section.is_dirty() for section in self.get_metadata_sections())
+        )
+
+    # ---- calibration
+
+    @property
+    def calibration(self) -> Calibration:
+        """Seconds per line and micrometres per pixel, with their source."""
+        return calibration_of_header(self.header, self._calibration_source)
+
+    def get_image_physical_units(self) -> tuple[float, float]:
+        """Return ``(step_y, step_x)``: time of a line and pixel size, in the header's units.
+
+        ``calibration`` gives the same in seconds and micrometres, with the source.
+        """
+        return self._images.get_image_physical_units()
+
+    def set_calibration(self, dt_s: float, dx_um: float) -> None:
+        """Set the calibration by hand.
+
+        Parameters
+        ----------
+        dt_s : float
+            Seconds per line.
+        dx_um : float
+            Micrometres per pixel.
+
+        Raises
+        ------
+        ValueError
+            If a step is not a finite number above zero.
+        """
+        self.apply_metadata_patch(
+            AcqImageHeader.metadata_section_id, calibration_patch(dt_s, dx_um)
+        )
+
+    # ---- contrast
+
+    def get_image_contrast(self, channel: int) -> ImageContrast | None:
+        """Return the display state of a channel, or None if it has none yet."""
+        return self._contrast.get(channel)
+
+    def set_image_contrast(self, channel: int, contrast: ImageContrast) -> None:
+        """Keep a copy of a display state for a channel.
+
+        Raises
+        ------
+        ValueError
+            If the channel does not exist.
+        """
+        self._check_channel(channel)
+        if self._contrast.get(channel) != contrast or channel in self._seeded:
+            self._contrast[channel] = contrast.copy()
+            self._seeded.discard(channel)
+            self.changed.emit()
+
+    def ensure_image_contrast_from_plane(
+        self,
+        channel: int,
+        plane: NDArray[Any],
+        *,
+        default_color_lut: str = "Gray",
+        percentile_low: float = 1.0,
+        percentile_high: float = 99.5,
+    ) -> ImageContrast:
+        """Return the display state of a channel, seeding it from a plane if it has none.
+
+        Seeding is not a change to be saved.
+
+        Parameters
+        ----------
+        channel : int
+            Channel, from 0.
+        plane : ndarray, shape (time, position)
+            Pixels to seed from.
+        default_color_lut : str
+            Colour map if it is seeded.
+        percentile_low, percentile_high : float
+            Ends of the seeded window, per cent of pixels.
+
+        Raises
+        ------
+        ValueError
+            If the channel does not exist or the plane is empty.
+        """
+        self._check_channel(channel)
+        if channel not in self._contrast:
+            self._contrast[channel] = ImageContrast.from_plane(
+                plane,
+                color_lut=default_color_lut,
+                percentile_low=percentile_low,
+                percentile_high=percentile_high,
+            )
+            self._seeded.add(channel)
+        return self._contrast[channel]
+
+    def ensure_image_contrast(self, channel: int) -> ImageContrast:
+        """Return the display state of a channel, seeding it from its first plane."""
+        existing = self.get_image_contrast(channel)
+        if existing is not None:
+            return existing
+        lut = default_color_lut(channel, self._images.num_channels)
+        plane = self._images.get_slice(channel)
+        return self.ensure_image_contrast_from_plane(channel, plane, default_color_lut=lut)
+
+    def _user_contrast(self) -> dict[int, ImageContrast]:
+        return {c: v.copy() for c, v in self._contrast.items() if c not in self._seeded}
+
+    # ---- metadata
+
+    def get_metadata_sections(self) -> tuple[MetadataSection, ...]:
+        """Return the experiment section and the header section."""
+        return (self._experiment, self.header)
+
+    def get_metadata_section(self, section_id: str) -> MetadataSection:
+        """Return a section by its id.
+
+        Raises
+        ------
+        ValueError
+            If there is no such section.
+        """
+        for section in self.get_metadata_sections():
+            if section.metadata_section_id == section_id:
+                return section
+        known = ", ".join(s.metadata_section_id for s in self.get_metadata_sections())
+        raise ValueError(f"there is no metadata section {section_id!r}; there are {known}")
+
+    def apply_metadata_patch(self, section_id: str, patch: dict[str, Any]) -> None:
+        """Edit fields of a section, all or none.
+
+        Raises
+        ------
+        KeyError
+            If a field does not exist.
+        ValueError
+            If the section does not exist, a field is read-only or a value does not fit.
+        """
+        self.get_metadata_section(section_id).update_values(patch)
+
+    # ---- lists
+
+    @staticmethod
+    def get_schema() -> Schema:
+        """Return the columns of the file list."""
+        return FILE_LIST_SCHEMA
+
+    def get_schema_row(self) -> dict[str, Any]:
+        """Return this file's row of the file list, by column name."""
+        return schema_row(self)
+
+    def get_tree_rows(self) -> list[dict[str, Any]]:
+        """Return one row for the file, then one per analysis in order of creation."""
+        return tree_rows(self)
+
+    def get_default_channel(self) -> int:
+        """Return the first channel."""
+        return self._images.default_channel
+
+    def get_default_roi(self) -> int | None:
+        """Return the id of the first ROI, or None."""
+        return next(iter(self._rois.get_roi_ids()), None)
+
+    # ---- pixels
+
+    def get_roi_image(self, channel: int, roi_id: int, z: int = 0, t: int = 0) -> NDArray[Any]:
+        """Return the pixels of a rectangular ROI at full resolution.
+
+        Parameters
+        ----------
+        channel : int
+            Channel, from 0.
+        roi_id : int
+            A rectangle.
+        z, t : int
+            Plane, the first by default.
+
+        Returns
+        -------
+        ndarray, shape (time, position)
+            Read-only.
+
+        Raises
+        ------
+        UnknownRoiError
+            (a ValueError) if there is no such ROI.
+        UnknownPlaneError
+            (a ValueError) if the channel, z or t does not exist.
+        RoiKindError
+            (a TypeError) if the ROI is a line.
+        """
+        return self._images.get_roi_rect_image(channel, self._rectangle(roi_id).bounds, z, t)
+
+    def get_analysis_inputs(self, channel: int, roi_id: int) -> AnalysisInputs:
+        """Gather pixels, calibration and geometry for a measurement.
+
+        Raises
+        ------
+        UnknownRoiError, UnknownPlaneError, RoiKindError
+            As :meth:`get_roi_image`.
+        """
+        self._check_channel(channel)
+        image = self.get_roi_image(channel, roi_id)
+        return AnalysisInputs(image, self._analysis_state(self._rectangle(roi_id)))
+
+    def get_analysis_state(self, channel: int, roi_id: int) -> AnalysisState | None:
+        """Return calibration and geometry of a measurement; None if its ROI is gone."""
+        roi = self._rois.get(roi_id)
+        if not isinstance(roi, RectROI) or not 0 <= channel < self._images.num_channels:
+            return None
+        return self._analysis_state(roi)
+
+    def _analysis_state(self, roi: RectROI) -> AnalysisState:
+        box, plane = roi.bounds, self._images.bounds
+        return AnalysisState(
+            self.calibration,
+            (box.row_start, box.row_stop, box.col_start, box.col_stop),
+            (plane.num_rows, plane.num_columns),
+        )
+
+    def _rectangle(self, roi_id: int) -> RectROI:
+        roi = self._rois.get(roi_id)
+        if roi is None:
+            raise UnknownRoiError(roi_id, self._rois.get_roi_ids(), self.name)
+        if isinstance(roi, LineROI):
+            raise RoiKindError(
+                f"{self.name}: ROI {roi_id} is a line; an analysis needs a rectangle"
+            )
+        return roi
+
+    def _check_channel(self, channel: int) -> None:
+        count = self._images.num_channels
+        if not 0 <= channel < count:
+            have = "channel 0 only" if count == 1 else f"channels 0 to {count - 1}"
+            raise UnknownPlaneError(f"{self.name}: there is no channel {channel}; it has {have}")
+
+    # ---- files
+
+    def get_sidecar_json_path(self) -> str:
+        """Return the path of the sidecar, ``<path>.json``, whether it exists or not."""
+        return str(self._state.path)
+
+    def get_sidecar_paths(self) -> list[Path]:
+        """Return the sidecar files that exist: the JSON, then the tables."""
+        return [path for path in self._state.all_paths() if path.exists()]
+
+    def load_sidecar_json(self) -> None:
+        """Read the sidecar and its tables again, dropping what was not saved.
+
+        A bad file leaves a working object and entries in `problems`.
+        """
+        self._state = state = SidecarState(self._path)
+        with self._quietly():
+            state.read()
+            self._load_accepted(state)
+            self._rois.restore(state.load_rois(self._images.bounds))
+            self._rois.set_clean()
+            self._experiment.update_values(ExperimentMetadata().get_values())
+            state.section_values("experiment_metadata", self._experiment)
+            self._experiment.set_clean()
+            self._load_calibration(state)
+            self._load_contrast(state)
+            self._analysis_set.replace_all(state.load_analyses(self))
+            self._correct_reciprocal_velocities(state)
+            state.remember_results(self._analysis_set)
+            self._analysis_set.set_clean()
+        self.changed.emit()
+
+    @contextmanager
+    def _quietly(self) -> Iterator[None]:
+        """Load without taking the loaded values for edits."""
+        self._is_loading = True
+        try:
+            yield
+        finally:
+            self._is_loading = False
+
+    def save_sidecar_json(self) -> None:
+        """Write the sidecar alone, without the tables.
+
+        Raises
+        ------
+        SaveError
+            If it cannot be written; the old one is then still there.
+        """
+        self._write(with_tables=False)
+
+    def save(self) -> None:
+        """Write the sidecar and all tables that changed; the image is not touched.
+
+        Raises
+        ------
+        SaveError
+            If a file cannot be written; everything is still unsaved then.
+        """
+        self._write(with_tables=True)
+
+    def save_copy(self, sidecar: str | Path) -> list[Path]:
+        """Write the present state as the sidecar files of another name; nothing becomes clean.
+
+        Parameters
+        ----------
+        sidecar : path-like
+            ``<name>.json``; the tables become ``<name>.<analysis>.csv`` beside it.
+
+        Returns
+        -------
+        list of pathlib.Path
+            What was written.
+
+        Raises
+        ------
+        SaveError
+            If one of the files exists, or cannot be written.
+        """
+        analyses = self._analysis_set.as_list()
+        target = image_path_of_sidecar(Path(sidecar).expanduser().resolve())
+        contents = self._state.render_tables(analyses, target)
+        contents[sidecar_path(target)] = self._state.encode(self._render(analyses).document)
+        for path in contents:
+            if path.exists():
+                raise SaveError(path, "exists already; a copy never replaces a file")
+        return replace_files(contents)
+
+    def _render(self, analyses: list[Analysis]) -> RenderedSidecar:
+        return self._state.render(
+            accepted=self._accepted,
+            rois=self._rois.snapshot(),
+            sections={
+                "experiment_metadata": self._experiment,
+                "image_header_metadata": self.header,
+            },
+            contrast={str(c): v.to_dict() for c, v in sorted(self._contrast.items())},
+            analyses=analyses,
+        )
+
+    def _write(self, *, with_tables: bool) -> None:
+        analyses = self._analysis_set.as_list()
+        rendered = self._render(analyses)
+        contents = self._state.render_tables(analyses) if with_tables else {}
+        contents[self._state.path] = self._state.encode(rendered.document)
+        private = {"calibration_source": "user"} if self._calibration_source == "user" else {}
+        contents |= self._state.render_private(private)
+        for path in self._state.needs_backup & contents.keys():
+            back_up(path)
+        replace_files(contents)
+        if with_tables:
+            self._state.set_saved(rendered, analyses)
+            self._set_clean()
+        self.changed.emit()
+
+    def _set_clean(self) -> None:
+        self._rois.set_clean()
+        self._analysis_set.set_clean()
+        for section in self.get_metadata_sections():
+            section.set_clean()
+        self._saved_contrast = self._user_contrast()
+        self._saved_accepted = self._accepted
+        self._saved_source = self._calibration_source
+
+    # ---- loading, part by part
+
+    def _load_accepted(self, state: SidecarState) -> None:
+        accepted = state.document.get("accepted", True)
+        if not isinstance(accepted, bool):
+            understood = str(accepted).strip().lower() not in {"false", "0", "no", "none", ""}
+            state.note("accepted", f"is {accepted!r}, not true or false", f"taken as {understood}")
+            accepted = understood
+        self._accepted = self._saved_accepted = accepted
+
+    def _load_calibration(self, state: SidecarState) -> None:
+        dt_s, dx_um, source = combine_readings(self._images.calibration_readings)
+        self.header.update_values(calibration_patch(dt_s, dx_um))
+        self._calibration_source = source
+        of_file = self.calibration
+        stored = AcqImageHeader()
+        state.section_values("image_header_metadata", stored)
+        chosen_by_user = state.private.get("calibration_source") == "user"
+        of_sidecar = calibration_of_header(stored, "user" if chosen_by_user else "sidecar")
+        if of_sidecar.is_known and (chosen_by_user or not of_file.is_known):
+            self._images.replace_header(stored)
+            self._calibration_source = of_sidecar.source
+        elif of_sidecar.is_known and (difference := disagreement(of_file, of_sidecar)):
+            state.note(
+                "image_header_metadata",
+                f"the image and the sidecar disagree: {difference}",
+                f"{of_file.source} is used; set the calibration by hand if the sidecar is right",
+            )
+        self._saved_source = self._calibration_source
+        self.header.set_clean()
+
+    def _load_contrast(self, state: SidecarState) -> None:
+        self._contrast, self._seeded = {}, set()
+        entries = state.document.get("image_contrast", {})
+        if not isinstance(entries, dict):
+            state.note("image_contrast", "is not an object", "contrast is chosen anew")
+            entries = {}
+        for key, entry in entries.items():
+            try:
+                channel = int(key)
+                self._check_channel(channel)
+                self._contrast[channel] = ImageContrast.from_dict(entry)
+            except ValueError as error:
+                state.note(f"image_contrast.{key}", str(error), "contrast is chosen anew")
+        self._saved_contrast = self._user_contrast()
+
+    def _correct_reciprocal_velocities(self, state: SidecarState) -> None:
+        for analysis in self._analysis_set:
+            result = analysis.result
+            table = result.table
+            if (
+                analysis.key.analysis_name != RadonVelocity.analysis_name
+                or FORMULA_KEY in result.summary
+                or table is None
+                or not {"theta_deg", "velocity"} <= set(table.columns)
+            ):
+                continue
+            theta_deg, velocity = (
+                table[c].to_numpy(dtype=float) for c in ("theta_deg", "velocity")
+            )
+            if velocity_formula(theta_deg, velocity) != "reciprocal":
+                continue
+            analysis.set_result(corrected_result(result.summary, table, self.calibration))
+            state.problems.append(
+                Problem(
+                    table_path(self._path, analysis.key.analysis_name).name,
+                    f"channel {analysis.key.channel}, ROI {analysis.key.roi_id}",
+                    "velocity was written as (dx/dt)/tan(theta), the reciprocal of the speed",
+                    "it is shown as (dx/dt)*tan(theta); the file is unchanged until it is re-run",
+                )
+            )
+
+    # ---- reacting to the models
+
+    def _connect(self) -> None:
+        self._rois.changed.connect(self._on_rois_changed)
+        for signal in (self._analysis_set.added, self._analysis_set.removed):
+            signal.connect(self._on_changed)
+        self._analysis_set.updated.connect(self._on_changed)
+        self._experiment.events.connect(self._on_changed)
+        self.header.events.connect(self._on_header_changed)
+
+    def _on_changed(self) -> None:
+        if not self._is_loading:
+            self.changed.emit()
+
+    def _on_header_changed(self) -> None:
+        if self._is_loading:
+            return
+        self._calibration_source = "user"
+        self.calibration_changed.emit(self.calibration)
+        self.changed.emit()
+
+    def _on_rois_changed(self, change: RoiSetChange) -> None:
+        if self._is_loading:
+            return
+        for roi_id in change.removed:
+            self._analysis_set.set_aside(roi_id)
+        for roi_id in change.added:
+            self._analysis_set.bring_back(roi_id)
+        self.changed.emit()

@@ -1,0 +1,95 @@
+"""Which calibration an acquisition uses, and from where."""
+
+from __future__ import annotations
+
+import math
+from typing import TYPE_CHECKING, Any
+
+from napari_bloodflow.calibration import UNKNOWN_CALIBRATION, Calibration
+from napari_bloodflow.storage.calibration import length_to_um, time_to_s
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from napari_bloodflow.acquisition.metadata import AcqImageHeader
+    from napari_bloodflow.storage.calibration import CalibrationReading
+
+__all__ = ["calibration_of_header", "calibration_patch", "combine_readings", "disagreement"]
+
+_TOLERANCE = 1e-3
+
+
+def combine_readings(
+    readings: Iterable[CalibrationReading],
+) -> tuple[float | None, float | None, str]:
+    """Combine what an image file says; the first source of each step wins.
+
+    Parameters
+    ----------
+    readings : iterable of CalibrationReading
+        Best source first.
+
+    Returns
+    -------
+    dt_s, dx_um : float or None
+        Seconds per line and micrometres per pixel.
+    source : str
+        Who said so, ``"none"`` if nobody did.
+    """
+    dt_s = dx_um = None
+    sources: list[str] = []
+    for reading in readings:
+        if dt_s is None and reading.dt_s is not None:
+            dt_s = reading.dt_s
+            sources.append(reading.source)
+        if dx_um is None and reading.dx_um is not None:
+            dx_um = reading.dx_um
+            sources.append(reading.source)
+    return dt_s, dx_um, " + ".join(dict.fromkeys(sources)) or "none"
+
+
+def calibration_patch(dt_s: float | None, dx_um: float | None) -> dict[str, Any]:
+    """Return the header fields for steps in seconds and micrometres; None is not known."""
+    known_y, known_x = dt_s is not None, dx_um is not None
+    return {
+        "physical_unit_y": dt_s if known_y else 1.0,
+        "physical_label_y": "seconds" if known_y else "Pixels",
+        "physical_unit_x": dx_um if known_x else 1.0,
+        "physical_label_x": "um" if known_x else "Pixels",
+    }
+
+
+def calibration_of_header(header: AcqImageHeader, source: str) -> Calibration:
+    """Read the calibration fields of a header section.
+
+    Parameters
+    ----------
+    header : AcqImageHeader
+        Steps with their unit labels (``seconds``, ``ms``, ``um``, ``nm``...).
+    source : str
+        Who filled them in.
+
+    Returns
+    -------
+    Calibration
+        Unknown if a label is not a unit of time (rows) or length (columns).
+    """
+    dt_s = time_to_s(header.physical_unit_y, header.physical_label_y)
+    dx_um = length_to_um(header.physical_unit_x, header.physical_label_x)
+    if dt_s is None or dx_um is None:
+        return UNKNOWN_CALIBRATION
+    return Calibration(dt_s, dx_um, source, is_known=True)
+
+
+def disagreement(first: Calibration, second: Calibration) -> str:
+    """Say in words how two known calibrations differ; empty within 0.1 %."""
+    clauses = []
+    for name, unit, a, b in (
+        ("line period", "s", first.dt_s, second.dt_s),
+        ("pixel size", "um", first.dx_um, second.dx_um),
+    ):
+        if not math.isclose(a, b, rel_tol=_TOLERANCE):
+            clauses.append(
+                f"{name} {a:g} {unit} ({first.source}) or {b:g} {unit} ({second.source})"
+            )
+    return "; ".join(clauses)

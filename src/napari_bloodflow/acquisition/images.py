@@ -1,0 +1,154 @@
+"""Pixels of an acquisition, read when asked for, and its header."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from napari_bloodflow.acquisition.metadata import AcqImageHeader
+from napari_bloodflow.acquisition.roi import ImageBounds, RectRoiBounds
+from napari_bloodflow.storage.tiff import TiffPixels, read_tiff_header
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from numpy.typing import NDArray
+
+    from napari_bloodflow.storage.calibration import CalibrationReading
+
+__all__ = ["AcqImages"]
+
+
+class AcqImages:
+    """Loader of one image file: header at once, pixels on demand, never written.
+
+    Parameters
+    ----------
+    path : pathlib.Path
+        A TIFF file.
+
+    Raises
+    ------
+    FileNotFoundError
+        If there is no such file.
+    ImageReadError
+        If it holds no image that can be read.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self._file_header = read_tiff_header(path)
+        self._pixels = TiffPixels(self._file_header)
+        sizes = self._file_header.sizes
+        self._header = AcqImageHeader(
+            shape=str(tuple(self._file_header.shape)),
+            dims=str(tuple(self._file_header.axes)),
+            sizes=str(dict(sizes)),
+            dtype=str(self._file_header.dtype.name),
+            num_channels=self.num_channels,
+            num_scenes=1,
+            date=self._file_header.date,
+            time=self._file_header.time,
+        )
+
+    @property
+    def header(self) -> AcqImageHeader:
+        """Shape, type and calibration, as a metadata section."""
+        return self._header
+
+    def replace_header(self, header: AcqImageHeader) -> None:
+        """Use another header section, for instance one with a corrected calibration."""
+        self._header.update_values(
+            {
+                name: value
+                for name, value in header.get_values().items()
+                if header.get_schema()[name].editable
+            }
+        )
+
+    @property
+    def sizes(self) -> dict[str, int]:
+        """Length of every axis of the file, ``{"C": 2, "Y": 4000, "X": 128}``."""
+        return dict(self._file_header.sizes)
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """Shape of the array in the file."""
+        return tuple(self._file_header.shape)
+
+    @property
+    def dims(self) -> str:
+        """Axes of the array in the file, such as ``"CYX"``."""
+        return self._file_header.axes
+
+    @property
+    def dtype(self) -> str:
+        """Type of a pixel, such as ``"uint16"``."""
+        return str(self._file_header.dtype.name)
+
+    @property
+    def bounds(self) -> ImageBounds:
+        """Rows and columns of a plane."""
+        sizes = self._file_header.sizes
+        return ImageBounds(sizes["Y"], sizes["X"])
+
+    @property
+    def num_channels(self) -> int:
+        """Number of channels."""
+        return self._file_header.sizes.get("C", 1)
+
+    @property
+    def default_channel(self) -> int:
+        """The first channel."""
+        return 0
+
+    @property
+    def calibration_readings(self) -> tuple[CalibrationReading, ...]:
+        """What the file itself says about its calibration, best source first."""
+        return self._file_header.readings
+
+    def get_slice(self, channel: int = 0, z: int = 0, t: int = 0) -> NDArray[Any]:
+        """Return one plane.
+
+        Parameters
+        ----------
+        channel, z, t : int
+            Which plane, from 0.
+
+        Returns
+        -------
+        ndarray, shape (time, position)
+            Read-only; a memory map where the file allows it.
+
+        Raises
+        ------
+        ValueError
+            If the channel, z or t does not exist.
+        """
+        return self._pixels.plane(channel=channel, z=z, t=t)
+
+    def get_roi_rect_image(
+        self, channel: int, bounds: RectRoiBounds, z: int = 0, t: int = 0
+    ) -> NDArray[Any]:
+        """Return the pixels of a rectangle, cut to the image.
+
+        Returns
+        -------
+        ndarray, shape (time, position)
+            Read-only.
+
+        Raises
+        ------
+        ValueError
+            If the channel, z or t does not exist, or the rectangle is outside the image.
+        """
+        cut = bounds.clamped(self.bounds)
+        return self.get_slice(channel, z, t)[
+            cut.row_start : cut.row_stop, cut.col_start : cut.col_stop
+        ]
+
+    def get_image_physical_units(self) -> tuple[float, float]:
+        """Return ``(step_y, step_x)`` as the header has them."""
+        return self._header.physical_unit_y, self._header.physical_unit_x
+
+    def close(self) -> None:
+        """Let go of the file; the next access opens it again."""
+        self._pixels.close()

@@ -1,0 +1,416 @@
+"""What the sidecar files of one acquisition hold, and what is to be written back.
+
+Everything found in the files is remembered as found. What the models know replaces its own place
+in it on save; the rest goes back unchanged.
+"""
+
+from __future__ import annotations
+
+import json
+from copy import deepcopy
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from napari_bloodflow.acquisition.roi import roi_from_dict
+from napari_bloodflow.analysis.base import AnalysisKey, AnalysisResult
+from napari_bloodflow.analysis.registry import RECORD_ORDER, analysis_class
+from napari_bloodflow.problems import Problem
+from napari_bloodflow.storage.sidecar import (
+    SIDECAR_VERSION,
+    encode_sidecar,
+    read_json_object,
+    read_sidecar,
+    sidecar_path,
+)
+from napari_bloodflow.storage.tables import block, encode_table, read_table, table_path
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+    from pathlib import Path
+
+    import pandas as pd
+
+    from napari_bloodflow.acquisition.metadata import MetadataSection
+    from napari_bloodflow.acquisition.roi import ImageBounds, Roi
+    from napari_bloodflow.analysis.base import Analysis, AnalysisSource
+
+__all__ = ["RenderedSidecar", "SidecarState"]
+
+
+@dataclass(frozen=True, slots=True)
+class _RoiRecord:
+    """A ROI record of the file and the ROI made of it; None for one that cannot be used."""
+
+    record: Any
+    roi: Roi | None
+
+
+@dataclass(frozen=True, slots=True)
+class RenderedSidecar:
+    """A document ready to be written, and what each of its records stands for.
+
+    Parameters
+    ----------
+    document : dict
+        The whole JSON document.
+    roi_records : list
+        Its ROI records in order.
+    analysis_records : dict
+        Its analysis records by key, without those that could not be read.
+    """
+
+    document: dict[str, Any]
+    roi_records: list[_RoiRecord]
+    analysis_records: dict[AnalysisKey, Any]
+
+
+class SidecarState:
+    """The sidecar JSON and the tables of one image, as they are on disk.
+
+    Parameters
+    ----------
+    image_path : pathlib.Path
+        The image they lie beside.
+
+    Attributes
+    ----------
+    problems : list of Problem
+        What was wrong with them.
+    """
+
+    def __init__(self, image_path: Path) -> None:
+        self.image_path = image_path
+        self.path = sidecar_path(image_path)
+        self.problems: list[Problem] = []
+        self.document: dict[str, Any] = {}
+        self.needs_backup: set[Path] = set()
+        self._private: dict[str, Any] = {}
+        self._tables: dict[str, dict[AnalysisKey, pd.DataFrame]] = {}
+        self._foreign_rows: dict[str, pd.DataFrame] = {}
+        self._saved_results: dict[AnalysisKey, tuple[dict[str, Any], Any]] = {}
+        self._roi_records: list[_RoiRecord] = []
+        self._analysis_records: dict[AnalysisKey, Any] = {}
+        self._foreign_records: list[Any] = []
+
+    def read(self) -> None:
+        """Read the JSON; never raises for what is in it."""
+        private = read_json_object(self._private_path)
+        self.problems.extend(private.problems)
+        self._private = private.document or {}
+        if not private.understood:
+            self.needs_backup.add(self._private_path)
+        found = read_sidecar(self.path)
+        self.problems.extend(found.problems)
+        if found.document is not None:
+            self.document = found.document
+        if found.sha256 is not None and not found.understood:
+            self.needs_backup.add(self.path)
+
+    def note(self, where: str, what: str, action: str) -> None:
+        """Record a problem of the JSON."""
+        self.problems.append(Problem(self.path.name, where, what, action))
+
+    # ---- into the models
+
+    def section_values(self, key: str, section: MetadataSection) -> None:
+        """Put the stored values of a section into it, field by field."""
+        stored = self.document.get(key)
+        if stored is None:
+            return
+        if not isinstance(stored, dict):
+            self.note(key, "is not an object", "defaults are used, the entry is kept")
+            return
+        editable = {entry.name for entry in section.get_schema().fields if entry.editable}
+        for name in editable & stored.keys():
+            try:
+                section.update_values({name: stored[name]})
+            except ValueError as error:
+                self.note(f"{key}.{name}", str(error), "the default is used, the value is kept")
+
+    def load_rois(self, bounds: ImageBounds) -> list[Roi]:
+        """Return the ROIs that can be used, cut to the image; the others are kept aside."""
+        records = self.document.get("rois", [])
+        if not isinstance(records, list):
+            self.note("rois", "is not a list", "no ROI is loaded, the entry is kept")
+            self.needs_backup.add(self.path)
+            return []
+        good: dict[int, Roi] = {}
+        for index, record in enumerate(records):
+            where = f"rois[{index}]"
+            try:
+                found = roi_from_dict(record)
+                if found.roi_id in good:
+                    raise ValueError(f"the id {found.roi_id} is already taken")
+                roi = found.with_geometry(found.geometry.clamped(bounds))
+            except ValueError as error:
+                self.note(where, str(error), "this ROI is not shown, its record is kept")
+                self._roi_records.append(_RoiRecord(record, None))
+                continue
+            if roi != found:
+                self.note(where, f"ROI {roi.roi_id} reaches outside the image", "it was cut to it")
+            good[roi.roi_id] = roi
+            self._roi_records.append(_RoiRecord(record, roi))
+        return list(good.values())
+
+    def load_analyses(self, source: AnalysisSource) -> list[Analysis]:
+        """Return every analysis record that can be read, with its table."""
+        records = self.document.get("analysis", [])
+        if not isinstance(records, list):
+            self.note("analysis", "is not a list", "no result is loaded, the entry is kept")
+            self.needs_backup.add(self.path)
+            return []
+        analyses: dict[AnalysisKey, Analysis] = {}
+        for index, record in enumerate(records):
+            where = f"analysis[{index}]"
+            try:
+                analysis = _analysis_from_record(record, source)
+                if analysis.key in analyses:
+                    raise ValueError(f"{analysis.key} is there twice")
+            except ValueError as error:
+                self.note(where, str(error), "this result is not shown, its record is kept")
+                self._foreign_records.append(record)
+                continue
+            analyses[analysis.key] = analysis
+            self._analysis_records[analysis.key] = record
+        for name in dict.fromkeys(key.analysis_name for key in analyses):
+            self._load_table(name, [a for a in analyses.values() if a.key.analysis_name == name])
+        self.remember_results(analyses.values())
+        return list(analyses.values())
+
+    def _load_table(self, name: str, analyses: Sequence[Analysis]) -> None:
+        path = table_path(self.image_path, name)
+        found = read_table(path)
+        self.problems.extend(found.problems)
+        if found.frame is None:
+            if found.sha256 is not None:
+                self.needs_backup.add(path)
+            return
+        blocks: dict[AnalysisKey, pd.DataFrame] = {}
+        rest = found.frame
+        for analysis in analyses:
+            key = analysis.key
+            rows = block(found.frame, key.channel, key.roi_id)
+            if rows is None:
+                continue
+            standard = analysis_class(name).standard_columns
+            unused = [c for c in rows.columns if c not in standard and rows[c].isna().all()]
+            blocks[key] = rows.drop(columns=unused) if standard else rows
+            analysis.set_result(AnalysisResult(analysis.result.summary, blocks[key]))
+            rest = rest[~((rest["channel"] == key.channel) & (rest["roi_id"] == key.roi_id))]
+        self._tables[name] = blocks
+        if len(rest):
+            self._foreign_rows[name] = rest
+            self.problems.append(
+                Problem(
+                    path.name,
+                    "",
+                    f"{len(rest)} rows belong to no analysis of the sidecar",
+                    "they are kept in the file",
+                )
+            )
+
+    def remember_results(self, analyses: Iterable[Analysis]) -> None:
+        """Take the present parameters and results as those on disk."""
+        self._saved_results = {
+            a.key: (dict(a.detection_params), a.result if a.has_results else None) for a in analyses
+        }
+
+    def is_saved(self, analysis: Analysis) -> bool:
+        """Tell whether parameters and result are those on disk."""
+        saved = self._saved_results.get(analysis.key)
+        result = analysis.result if analysis.has_results else None
+        return (
+            saved is not None and saved[0] == dict(analysis.detection_params) and saved[1] is result
+        )
+
+    # ---- out of the models
+
+    def render(
+        self,
+        *,
+        accepted: bool,
+        rois: Sequence[Roi],
+        sections: dict[str, MetadataSection],
+        contrast: dict[str, Any],
+        analyses: Sequence[Analysis],
+    ) -> RenderedSidecar:
+        """Return the JSON document: what was found, with what changed put in its place."""
+        document = deepcopy(self.document)
+        document["version"] = SIDECAR_VERSION
+        document["accepted"] = accepted
+        for key, section in sections.items():
+            found = document.get(key)
+            document[key] = _merged_section(section, found if isinstance(found, dict) else {})
+        found = document.get("image_contrast")
+        document["image_contrast"] = {**(found if isinstance(found, dict) else {}), **contrast}
+        roi_records = self._render_rois(rois)
+        document["rois"] = [item.record for item in roi_records]
+        records = {
+            analysis.key: self._render_analysis(analysis)
+            for analysis in sorted(analyses, key=_record_rank)
+        }
+        document["analysis"] = [*records.values(), *self._foreign_records]
+        return RenderedSidecar(document, roi_records, records)
+
+    def _render_rois(self, rois: Sequence[Roi]) -> list[_RoiRecord]:
+        present = {roi.roi_id: roi for roi in rois}
+        rendered = []
+        for item in self._roi_records:
+            if item.roi is None:
+                rendered.append(item)
+                continue
+            roi = present.pop(item.roi.roi_id, None)
+            if roi is None:
+                continue
+            if roi != item.roi:
+                fresh = roi.to_dict()
+                data = {**item.record["data"], **fresh["data"]}
+                item = _RoiRecord({**item.record, **fresh, "data": data}, roi)
+            rendered.append(item)
+        rendered.extend(_RoiRecord(roi.to_dict(), roi) for roi in present.values())
+        return rendered
+
+    def _render_analysis(self, analysis: Analysis) -> Any:
+        stored = self._analysis_records.get(analysis.key, {})
+        if self.is_saved(analysis):
+            return stored
+        return {
+            **stored,
+            **analysis.key._asdict(),
+            "detection_params": dict(analysis.detection_params),
+            "summary": analysis.result.summary,
+        }
+
+    def render_tables(
+        self, analyses: Sequence[Analysis], target: Path | None = None
+    ) -> dict[Path, bytes]:
+        """Return whole tables: those that differ from the disk, or all for another image.
+
+        Parameters
+        ----------
+        analyses : sequence of Analysis
+            All analyses of the file.
+        target : pathlib.Path, optional
+            Image whose tables are wanted, for a copy.
+        """
+        rendered: dict[Path, bytes] = {}
+        by_name: dict[str, list[Analysis]] = {}
+        for analysis in analyses:
+            by_name.setdefault(analysis.key.analysis_name, []).append(analysis)
+        for name in {**by_name, **self._tables}:
+            present = by_name.get(name, [])
+            stored = self._tables.get(name, {})
+            blocks = [
+                (*a.key[1:], table)
+                for a in present
+                if (table := stored.get(a.key) if self.is_saved(a) else a.result.table) is not None
+            ]
+            gone = stored.keys() - {a.key for a in present}
+            unchanged = not gone and all(map(self.is_saved, present))
+            if (unchanged and target is None) or not (blocks or stored):
+                continue
+            columns = analysis_class(name).standard_columns or _columns_of(stored.values())
+            path = table_path(target or self.image_path, name)
+            rendered[path] = encode_table(blocks + self._foreign_blocks(name), columns)
+        return rendered
+
+    def _foreign_blocks(self, name: str) -> list[tuple[int, int, pd.DataFrame]]:
+        rows = self._foreign_rows.get(name)
+        if rows is None:
+            return []
+        keys = rows[["channel", "roi_id"]].drop_duplicates().itertuples(index=False, name=None)
+        return [
+            (channel, roi_id, found)
+            for channel, roi_id in keys
+            if (found := block(rows, channel, roi_id)) is not None
+        ]
+
+    def set_saved(self, rendered: RenderedSidecar, analyses: Sequence[Analysis]) -> None:
+        """Take what was just written as what is on disk."""
+        for analysis in analyses:
+            if not self.is_saved(analysis) and analysis.result.table is not None:
+                name = analysis.key.analysis_name
+                self._tables.setdefault(name, {})[analysis.key] = analysis.result.table
+        present = {analysis.key for analysis in analyses}
+        for blocks in self._tables.values():
+            for key in blocks.keys() - present:
+                del blocks[key]
+        self.remember_results(analyses)
+        self.document = rendered.document
+        self._roi_records = rendered.roi_records
+        self._analysis_records = rendered.analysis_records
+        self.needs_backup.clear()
+
+    @staticmethod
+    def encode(document: dict[str, Any]) -> bytes:
+        """Return the bytes of a document, as they are written."""
+        return encode_sidecar(document)
+
+    def all_paths(self) -> list[Path]:
+        """Return the paths of the JSON, the tables and the private file, existing or not."""
+        tables = [table_path(self.image_path, name) for name in self._tables]
+        return [self.path, *tables, self._private_path]
+
+    # ---- what the shared format has no place for
+
+    @property
+    def _private_path(self) -> Path:
+        return self.image_path.with_name(f"{self.image_path.name}.bloodflow.json")
+
+    @property
+    def private(self) -> dict[str, Any]:
+        """State of ours that the shared format has no place for."""
+        return dict(self._private)
+
+    def render_private(self, state: dict[str, Any]) -> dict[Path, bytes]:
+        """Return our own file, if there is anything to keep in it or it exists."""
+        if not state and not self._private:
+            return {}
+        kept = {k: v for k, v in self._private.items() if k != "calibration_source"}
+        return {self._private_path: encode_sidecar({**kept, "version": 1, **state})}
+
+
+def _analysis_from_record(record: Any, source: AnalysisSource) -> Analysis:
+    if not isinstance(record, dict):
+        raise ValueError("is not an object")
+    key = _record_key(record)
+    params = record.get("detection_params", {})
+    summary = record.get("summary", {})
+    for name, value in (("detection_params", params), ("summary", summary)):
+        if not isinstance(value, dict):
+            raise ValueError(f"{name} is not an object")
+    analysis = analysis_class(key.analysis_name)(key, None, source)
+    analysis.adopt_stored_params(params)
+    if summary:
+        analysis.set_result(AnalysisResult(summary))
+    return analysis
+
+
+def _merged_section(section: MetadataSection, stored: dict[str, Any]) -> dict[str, Any]:
+    """Put the fields that were edited, and those the file lacks, into a stored section."""
+    changed = section.changed_fields()
+    kept = {k: v for k, v in stored.items() if k not in changed and v is not None}
+    return {**stored, **section.to_dict(), **kept}
+
+
+def _record_key(record: dict[str, Any]) -> AnalysisKey:
+    name, channel, roi_id = (record.get(k) for k in ("analysis_name", "channel", "roi_id"))
+    if not isinstance(name, str) or not name:
+        raise ValueError("analysis_name is missing")
+    numbers = []
+    for label, value in (("channel", channel), ("roi_id", roi_id)):
+        if isinstance(value, float) and value.is_integer():
+            value = int(value)
+        if isinstance(value, bool) or not isinstance(value, int):
+            raise ValueError(f"{label} is {json.dumps(value)}, not a whole number")
+        numbers.append(value)
+    return AnalysisKey(name, *numbers)
+
+
+def _record_rank(analysis: Analysis) -> int:
+    name = analysis.key.analysis_name
+    return RECORD_ORDER.index(name) if name in RECORD_ORDER else len(RECORD_ORDER)
+
+
+def _columns_of(frames: Iterable[pd.DataFrame]) -> tuple[str, ...]:
+    return tuple(dict.fromkeys(column for frame in frames for column in frame.columns))

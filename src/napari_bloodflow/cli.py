@@ -1,0 +1,231 @@
+"""The command line: ``napari-bloodflow demo | info | velocity``."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, NoReturn
+
+import click
+
+if TYPE_CHECKING:
+    from typing import Self
+
+    from napari_bloodflow.acquisition.acq_image import AcqImage
+    from napari_bloodflow.analysis.base import Analysis, Progress
+
+__all__ = ["main"]
+
+WRONG_INPUT, FAILURE = 2, 1
+
+
+class _Group(click.Group):
+    """Turns errors meant for people into one line and an exit code."""
+
+    def invoke(self, ctx: click.Context) -> Any:
+        from napari_bloodflow.errors import BloodflowError, SaveError
+
+        try:
+            return super().invoke(ctx)
+        except SaveError as error:
+            _fail(str(error), FAILURE)
+        except FileNotFoundError as error:
+            _fail(f"{error.filename}: no such file" if error.filename else str(error), WRONG_INPUT)
+        except BloodflowError as error:
+            _fail(str(error), WRONG_INPUT)
+        except OSError as error:
+            _fail(str(error), FAILURE)
+
+
+def _fail(message: str, code: int) -> NoReturn:
+    click.echo(f"napari-bloodflow: {message}", err=True)
+    sys.exit(code)
+
+
+@click.group(cls=_Group, context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(package_name="napari-bloodflow")
+def main() -> None:
+    """Blood flow from line-scan kymographs (rows are time, columns are position).
+
+    The image is never written. Results go into <file>.json and <file>.<analysis>.csv beside it,
+    and only with --save.
+    """
+
+
+@main.command()
+@click.argument("file", type=click.Path(path_type=Path))
+def info(file: Path) -> None:
+    """Show size, calibration, ROIs, results and problems of FILE."""
+    acq = _open(file)
+    images, plane = acq.images, acq.images.bounds
+    click.echo(f"{acq.path}")
+    sizes = " ".join(f"{axis}:{size}" for axis, size in images.sizes.items())
+    click.echo(f"  image        {sizes} {images.dtype}, {plane.num_rows} lines")
+    click.echo(f"  calibration  {acq.calibration}")
+    click.echo(f"  accepted     {'yes' if acq.accepted else 'no'}")
+    click.echo(f"  ROIs         {acq.rois.num_rois}")
+    for roi in acq.rois:
+        place = ", ".join(f"{k} {v}" for k, v in roi.to_dict()["data"].items())
+        click.echo(f"    {roi.label:<12} {roi.roi_type}: {place}")
+    click.echo(f"  analyses     {len(acq.analysis_set)}")
+    for analysis in acq.analysis_set:
+        click.echo(f"    {analysis.key}: {_result_line(analysis)}")
+    _echo_problems(acq, err=False)
+
+
+@main.command()
+@click.argument("file", type=click.Path(path_type=Path))
+@click.option(
+    "--roi",
+    "roi_id",
+    type=int,
+    help="ROI id. Default: the first; the whole image if there is none.",
+)
+@click.option("--channel", type=int, default=0, show_default=True, help="Channel, from 0.")
+@click.option(
+    "--window", type=int, help="Lines per window, a multiple of 4. Default: as last time, or 64."
+)
+@click.option("--save", is_flag=True, help="Keep the result beside the image.")
+@click.option("--csv", "as_csv", is_flag=True, help="Print only the table, whole, as CSV.")
+def velocity(
+    file: Path, roi_id: int | None, channel: int, window: int | None, save: bool, as_csv: bool
+) -> None:
+    """Measure the velocity in FILE and print it."""
+    acq = _open(file)
+    analysis = _measure(acq, roi_id, channel, window)
+    if as_csv:
+        assert analysis.result.table is not None
+        analysis.result.table.to_csv(sys.stdout, index=False)
+    else:
+        _echo_problems(acq, err=True)
+        click.echo(f"{acq.name}: {acq.calibration}")
+        _echo_result(analysis)
+    if save:
+        acq.save()
+        if not as_csv:
+            click.echo(f"saved {', '.join(path.name for path in acq.get_sidecar_paths())}")
+
+
+@main.command()
+@click.option(
+    "--out",
+    type=click.Path(path_type=Path, file_okay=False),
+    help="Folder for the sample and its results. Default: a new temporary folder.",
+)
+def demo(out: Path | None) -> None:
+    """Run the main job on a synthetic sample: open, ROI, velocity, save, figure."""
+    import tempfile
+
+    from napari_bloodflow import synthetic
+    from napari_bloodflow.acquisition.acq_image import AcqImage
+
+    folder = out or Path(tempfile.mkdtemp(prefix="napari-bloodflow-demo-"))
+    folder.mkdir(parents=True, exist_ok=True)
+    sample = synthetic.pulsatile_flow()
+    path = folder / f"{sample.name}.tif"
+    if not path.exists():
+        synthetic.write_tiff(sample, path)
+    acq = AcqImage(path)
+    click.echo(f"{acq.path}: {acq.calibration}")
+    analysis = _measure(acq, None, 0, 32)
+    _echo_result(analysis)
+    truth = sample.velocity_um_per_s
+    assert truth is not None
+    click.echo(f"true mean velocity of the sample: {truth.mean():.4g} um/s")
+    acq.save()
+    click.echo(f"saved {', '.join(path.name for path in acq.get_sidecar_paths())}")
+    try:
+        from napari_bloodflow.export.figures import line_at, plot_velocity, save_figure
+
+        ax = plot_velocity(analysis)
+    except ImportError:
+        click.echo("no figure: it needs matplotlib, pip install 'napari-bloodflow[plot]'")
+    else:
+        line_at(ax, [i * sample.dt_s for i in range(len(truth))], truth, "truth")
+        figure = folder / "velocity.png"
+        save_figure(ax, figure)
+        click.echo(f"figure {figure}")
+
+
+def _open(file: Path) -> AcqImage:
+    from napari_bloodflow.acquisition.acq_image import AcqImage
+
+    return AcqImage(file)
+
+
+def _measure(acq: AcqImage, roi_id: int | None, channel: int, window: int | None) -> Analysis:
+    from napari_bloodflow.analysis.base import RunContext
+
+    if roi_id is None:
+        roi_id = acq.get_default_roi()
+        if roi_id is None:
+            roi_id = acq.rois.create().roi_id
+            click.echo("no ROI yet: ROI 1 is the whole image", err=True)
+    params = {} if window is None else {"window_width": window}
+    run = acq.analysis_set.prepare(("radon_velocity", channel, roi_id), params)
+    with _ProgressBar() as bar:
+        return acq.analysis_set.commit(run, RunContext(progress=bar.advance).drain(run.steps()))
+
+
+class _ProgressBar:
+    """A progress bar on standard error while a person is watching."""
+
+    def __init__(self) -> None:
+        self._bar: Any = None
+
+    def __enter__(self) -> Self:
+        return self
+
+    def advance(self, progress: Progress) -> None:
+        """Show how far the run is."""
+        if not sys.stderr.isatty():
+            return
+        if self._bar is None:
+            from rich.console import Console
+            from rich.progress import Progress as Bar
+
+            self._bar = Bar(console=Console(stderr=True), transient=True)
+            self._task = self._bar.add_task("velocity", total=progress.total)
+            self._bar.start()
+        self._bar.update(self._task, completed=progress.done)
+
+    def __exit__(self, *exc_info: object) -> None:
+        if self._bar is not None:
+            self._bar.stop()
+
+
+def _echo_result(analysis: Analysis) -> None:
+    table = analysis.result.table
+    assert table is not None
+    click.echo(f"{analysis.key}, window {analysis.detection_params['window_width']} lines")
+    click.echo(_result_line(analysis))
+    shown = table.head(8).to_string(index=False, float_format=lambda v: f"{v:.6g}")
+    click.echo(shown)
+    if len(table) > 8:
+        click.echo(f"... {len(table)} windows in all")
+
+
+def _result_line(analysis: Analysis) -> str:
+    if not analysis.has_results:
+        return "not run"
+    summary = analysis.result.summary
+    if "velocity_mean" in summary:
+        unit = summary.get("velocity_unit", "")
+        mean, median = (_number(summary.get(f"velocity_{k}")) for k in ("mean", "median"))
+        text = f"mean {mean} {unit}, median {median} {unit}, {summary.get('num_windows')} windows"
+        valid = summary.get("num_valid_windows")
+        if valid is not None and valid != summary.get("num_windows"):
+            text += f", {valid} of them measured"
+    else:
+        text = "stored result"
+    reasons = analysis.stale_reasons
+    return f"{text} [stale: {'; '.join(reasons)}]" if reasons else text
+
+
+def _number(value: Any) -> str:
+    return f"{value:.5g}" if isinstance(value, (int, float)) else "none"
+
+
+def _echo_problems(acq: AcqImage, *, err: bool) -> None:
+    for problem in acq.problems:
+        click.echo(f"  problem      {problem}", err=err)

@@ -1,0 +1,131 @@
+"""Figures of results for papers and reports, by matplotlib (the ``plot`` extra)."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from matplotlib.axes import Axes
+    from numpy.typing import ArrayLike
+
+    from napari_bloodflow.acquisition.acq_image import AcqImage
+    from napari_bloodflow.analysis.base import Analysis
+
+__all__ = ["line_at", "plot_kymograph", "plot_velocity", "save_figure"]
+
+
+def plot_velocity(analysis: Analysis, ax: Axes | None = None, *, color: str = "#0072b2") -> Axes:
+    """Plot a velocity trace; windows that were not measured are gaps.
+
+    Parameters
+    ----------
+    analysis : Analysis
+        A `radon_velocity` analysis with a result.
+    ax : matplotlib.axes.Axes, optional
+        Where; a new figure by default.
+    color : str
+        Colour of the trace.
+
+    Returns
+    -------
+    matplotlib.axes.Axes
+        With time and velocity in the units of the result.
+
+    Raises
+    ------
+    ValueError
+        If the analysis has no table.
+    """
+    table = analysis.result.table
+    if table is None:
+        raise ValueError(f"{analysis.key} has no result to plot")
+    ax = ax or _new_axes(8, 3)
+    velocity_unit = analysis.result.summary.get("velocity_unit", "um/s")
+    time_unit = "s" if velocity_unit.endswith("/s") else "lines"
+    ax.plot(table["time_s"], table["velocity"], color=color, linewidth=0.8)
+    ax.set_xlabel(f"Time ({time_unit})")
+    ax.set_ylabel(f"Velocity ({velocity_unit})")
+    ax.margins(x=0)
+    return ax
+
+
+def plot_kymograph(acq: AcqImage, channel: int = 0, ax: Axes | None = None) -> Axes:
+    """Show a kymograph with time to the right, its ROIs outlined.
+
+    Parameters
+    ----------
+    acq : AcqImage
+        The acquisition.
+    channel : int
+        Channel, from 0.
+    ax : matplotlib.axes.Axes, optional
+        Where; a new figure by default.
+
+    Returns
+    -------
+    matplotlib.axes.Axes
+        With time and position in the units of the calibration.
+    """
+    from matplotlib.patches import Rectangle
+
+    ax = ax or _new_axes(8, 2.5)
+    plane, calibration = acq.images.get_slice(channel), acq.calibration
+    # A figure has some thousand dots; more lines than that only cost time.
+    step = max(1, plane.shape[0] // 4000)
+    contrast = acq.ensure_image_contrast(channel)
+    dt, dx = calibration.dt_s, calibration.dx_um
+    ax.imshow(
+        np.asarray(plane[::step]).T,
+        aspect="auto",
+        cmap="gray",
+        origin="upper",
+        vmin=contrast.value_min,
+        vmax=contrast.value_max,
+        extent=(0, plane.shape[0] * dt, plane.shape[1] * dx, 0),
+    )
+    for roi in acq.rois:
+        box: Any = getattr(roi, "bounds", None)
+        if box is not None:
+            corner = (box.row_start * dt, box.col_start * dx)
+            size = (box.num_rows * dt, box.num_columns * dx)
+            ax.add_patch(Rectangle(corner, *size, fill=False, edgecolor="#e69f00", linewidth=1))
+    ax.set_xlabel(f"Time ({calibration.time_unit})")
+    ax.set_ylabel(f"Position ({calibration.position_unit})")
+    return ax
+
+
+def line_at(ax: Axes, times: ArrayLike, values: ArrayLike, label: str) -> None:
+    """Add a thin reference line, such as a known truth."""
+    ax.plot(times, values, color="black", linewidth=0.6, alpha=0.6, label=label)
+    ax.legend(loc="upper right", frameon=False)
+
+
+def save_figure(ax: Axes, path: Path, *, dpi: int = 150) -> None:
+    """Write the figure of some axes; the extension says the format (png, svg, pdf).
+
+    Parameters
+    ----------
+    ax : matplotlib.axes.Axes
+        Any axes of the figure.
+    path : pathlib.Path
+        Where to.
+    dpi : int
+        Dots per inch of a pixel format.
+    """
+    figure = ax.get_figure(root=True)
+    if figure is not None:
+        figure.savefig(path, dpi=dpi)
+
+
+def _new_axes(width: float, height: float) -> Axes:
+    # The object interface needs no display and leaves no figure registered with pyplot.
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
+    from matplotlib.figure import Figure
+
+    figure = Figure(figsize=(width, height), layout="constrained")
+    FigureCanvasAgg(figure)
+    return figure.add_subplot()

@@ -1,0 +1,127 @@
+"""CSV tables: one file per kind of analysis, a block of rows per (channel, ROI)."""
+
+from __future__ import annotations
+
+import hashlib
+import io
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pandas as pd
+
+from napari_bloodflow.problems import Problem
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+__all__ = ["KEY_COLUMNS", "TableRead", "block", "encode_table", "read_table", "table_path"]
+
+KEY_COLUMNS = ("channel", "roi_id")
+
+# The default parser of pandas before 3.1 is off by some 1e-15; later ones give every bit back, and
+# warn if they are asked to.
+_EXACT_FLOATS: Any = (
+    {}
+    if tuple(map(int, pd.__version__.split(".")[:2])) >= (3, 1)
+    else {"float_precision": "round_trip"}
+)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class TableRead:
+    """What a table file holds.
+
+    Parameters
+    ----------
+    frame : DataFrame or None
+        All rows, with ``channel`` and ``roi_id``; None if it cannot be used.
+    problems : tuple of Problem
+        What was wrong with it.
+    sha256 : str or None
+        Hash of the bytes; None if the file does not exist.
+    """
+
+    frame: pd.DataFrame | None
+    problems: tuple[Problem, ...] = ()
+    sha256: str | None = None
+
+
+def table_path(image_path: str | Path, analysis_name: str) -> Path:
+    """Return ``<image>.<analysis>.csv``."""
+    path = Path(image_path)
+    return path.with_name(f"{path.name}.{analysis_name}.csv")
+
+
+def read_table(path: Path) -> TableRead:
+    """Read a table; never raises for what is in it.
+
+    Parameters
+    ----------
+    path : pathlib.Path
+        ``<image>.<analysis>.csv``; need not exist.
+    """
+    try:
+        data = path.read_bytes()
+    except FileNotFoundError:
+        return TableRead(None)
+    except OSError as error:
+        return _unusable(path, f"cannot be read: {error.strerror or error}", "")
+    sha256 = hashlib.sha256(data).hexdigest()
+    try:
+        frame = pd.read_csv(io.BytesIO(data), encoding="utf-8-sig", **_EXACT_FLOATS)
+    except (ValueError, UnicodeDecodeError) as error:
+        what = "is empty" if not data.strip() else f"is not a table: {str(error).strip()}"
+        return _unusable(path, what, sha256)
+    missing = [name for name in KEY_COLUMNS if name not in frame.columns]
+    if missing:
+        return _unusable(path, f"has no column {' and no '.join(missing)}", sha256)
+    return TableRead(frame, (), sha256)
+
+
+def block(frame: pd.DataFrame, channel: int, roi_id: int) -> pd.DataFrame | None:
+    """Return the rows of one (channel, ROI) without these two columns, or None.
+
+    Parameters
+    ----------
+    frame : DataFrame
+        As :func:`read_table` returns.
+    channel, roi_id : int
+        Which rows.
+    """
+    rows = frame[(frame["channel"] == channel) & (frame["roi_id"] == roi_id)]
+    return None if rows.empty else rows.drop(columns=list(KEY_COLUMNS)).reset_index(drop=True)
+
+
+def encode_table(
+    blocks: Sequence[tuple[int, int, pd.DataFrame]], standard_columns: Sequence[str]
+) -> bytes:
+    """Return the bytes of a table.
+
+    Parameters
+    ----------
+    blocks : sequence of tuple
+        ``(channel, roi_id, rows)`` in order.
+    standard_columns : sequence of str
+        Columns that come first, in this order; further ones follow.
+
+    Returns
+    -------
+    bytes
+        UTF-8, comma, line feeds; floats as the shortest text that gives the same number back.
+    """
+    extra = dict.fromkeys(name for _, _, rows in blocks for name in rows.columns)
+    columns = [*standard_columns, *(name for name in extra if name not in standard_columns)]
+    # Each block is written by itself: joined, whole numbers beside missing ones become floats.
+    parts = [",".join([*KEY_COLUMNS, *columns]) + "\n"]
+    for channel, roi_id, rows in blocks:
+        out = rows.reindex(columns=columns)
+        out.insert(0, "channel", channel)
+        out.insert(1, "roi_id", roi_id)
+        parts.append(out.to_csv(index=False, header=False, lineterminator="\n"))
+    return "".join(parts).encode("utf-8")
+
+
+def _unusable(path: Path, what: str, sha256: str) -> TableRead:
+    action = "no result is read from it; a copy is made before it is replaced"
+    return TableRead(None, (Problem(path.name, "", what, action),), sha256)

@@ -1,0 +1,166 @@
+"""The command line, run as a user runs it."""
+
+from __future__ import annotations
+
+import hashlib
+import io
+import subprocess
+import sys
+from typing import TYPE_CHECKING
+
+import numpy as np
+import pandas as pd
+import pytest
+import tifffile
+from click.testing import CliRunner
+
+from napari_bloodflow import AcqImage, LineEndpoints
+from napari_bloodflow.cli import main
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
+
+
+@pytest.fixture
+def k05(copy_fixture: Callable[[str], Path]) -> Path:
+    return copy_fixture("cloudscope/may2026") / "k05_pulsatile.tif"
+
+
+def run(*arguments: object) -> tuple[int, str, str]:
+    result = CliRunner().invoke(main, [str(a) for a in arguments])
+    return result.exit_code, result.stdout, result.stderr
+
+
+def test_info_shows_calibration_rois_results_and_problems(k05: Path) -> None:
+    code, out, _ = run("info", k05)
+    assert code == 0
+    assert "1.5 ms/line, 0.3 um/px (from sidecar)" in out
+    assert "rectroi: row_start 0, row_stop 2400" in out
+    assert "radon_velocity, channel 0, ROI 1" in out
+    assert "the reciprocal of the speed" in out
+
+
+def test_velocity_prints_the_physical_speed_and_writes_nothing_unless_asked(k05: Path) -> None:
+    before = {path: path.read_bytes() for path in k05.parent.iterdir()}
+    code, out, _ = run("velocity", k05, "--window", 16)
+    assert code == 0
+    assert "597 windows" in out
+    assert {path: path.read_bytes() for path in k05.parent.iterdir()} == before
+
+
+def test_velocity_as_csv_is_the_table(k05: Path) -> None:
+    code, out, _ = run("velocity", k05, "--window", 16, "--csv")
+    table = pd.read_csv(io.StringIO(out))
+    assert code == 0
+    assert list(table.columns[:4]) == ["time_s", "time_index", "theta_deg", "velocity"]
+    # 1.6 px/line on average, 0.3 um/px, 1.5 ms/line
+    assert table["velocity"].mean() == pytest.approx(1.6 * 0.3 / 0.0015, rel=0.05)
+
+
+def test_velocity_saves_beside_the_image_which_does_not_change(k05: Path) -> None:
+    image = hashlib.sha256(k05.read_bytes()).hexdigest()
+    code, out, _ = run("velocity", k05, "--window", 16, "--save")
+    assert code == 0
+    assert "saved k05_pulsatile.tif.json" in out
+    assert hashlib.sha256(k05.read_bytes()).hexdigest() == image
+    again = AcqImage(k05)
+    assert again.analysis_set[("radon_velocity", 0, 1)].result.summary["velocity_mean"] > 300
+    assert again.problems == ()
+
+
+def test_a_file_without_rois_is_measured_whole(tmp_path: Path) -> None:
+    path = tmp_path / "plain.tif"
+    tifffile.imwrite(path, np.random.default_rng(0).integers(0, 99, (64, 20)).astype("uint8"))
+    code, out, err = run("velocity", path, "--window", 16)
+    assert code == 0
+    assert "ROI 1 is the whole image" in err
+    assert "not calibrated" in out
+    assert list(tmp_path.iterdir()) == [path]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (("--roi", 9), "there is no ROI 9; it has ROI 1"),
+        (("--channel", 3), "there is no channel 3; it has channel 0 only"),
+        (("--window", 13), "must be a multiple of 4"),
+        (("--window", 9600), "9600"),
+    ],
+)
+def test_wrong_input_is_one_line_and_exit_code_2(
+    k05: Path, arguments: tuple[object, ...], message: str
+) -> None:
+    code, out, err = run("velocity", k05, *arguments)
+    assert code == 2
+    assert out == ""
+    lines = [line for line in err.splitlines() if line.startswith("napari-bloodflow:")]
+    assert len(lines) == 1
+    assert message in lines[0]
+
+
+def test_a_line_roi_is_refused(k05: Path) -> None:
+    acq = AcqImage(k05)
+    acq.rois.create(LineEndpoints(0, 0, 100, 10))
+    acq.save()
+    code, _, err = run("velocity", k05, "--roi", 2)
+    assert code == 2
+    assert "ROI 2 is a line; an analysis needs a rectangle" in err
+
+
+def bad_inputs(folder: Path) -> dict[str, Path]:
+    rng = np.random.default_rng(0)
+    paths = {name: folder / f"{name}.tif" for name in ("empty", "text", "rgb", "one_d", "missing")}
+    paths["empty"].write_bytes(b"")
+    paths["text"].write_text("not a picture")
+    tifffile.imwrite(paths["rgb"], rng.integers(0, 255, (20, 20, 3)).astype("uint8"))
+    tifffile.imwrite(paths["one_d"], rng.integers(0, 255, (50,)).astype("uint8"))
+    paths["folder"] = folder / "folder.tif"
+    paths["folder"].mkdir()
+    paths["extension"] = folder / "picture.png"
+    paths["extension"].write_bytes(b"x")
+    return paths
+
+
+@pytest.mark.parametrize(
+    "kind", ["empty", "text", "rgb", "one_d", "missing", "folder", "extension"]
+)
+@pytest.mark.parametrize("command", ["info", "velocity"])
+def test_bad_files_are_named_with_the_cause_and_nothing_is_written(
+    tmp_path: Path, kind: str, command: str
+) -> None:
+    path = bad_inputs(tmp_path)[kind]
+    before = sorted(tmp_path.rglob("*"))
+    code, out, err = run(command, path)
+    assert (code, out) == (2, "")
+    assert err.count("\n") == 1
+    assert path.name in err
+    assert sorted(tmp_path.rglob("*")) == before
+
+
+def test_an_unreadable_sidecar_is_reported_and_the_image_still_opens(k05: Path) -> None:
+    sidecar = k05.with_name(k05.name + ".json")
+    sidecar.write_text("{ not json")
+    code, out, _ = run("info", k05)
+    assert code == 0
+    assert "problem" in out
+    assert "k05_pulsatile.tif.json" in out
+    assert sidecar.read_text() == "{ not json"
+
+
+def test_the_demo_leaves_sample_sidecars_and_figure(tmp_path: Path) -> None:
+    code, out, _ = run("demo", "--out", tmp_path)
+    assert code == 0
+    assert "true mean velocity" in out
+    suffixes = {path.name.split(".", 1)[1] for path in tmp_path.iterdir()}
+    assert suffixes == {"tif", "tif.json", "tif.radon_velocity.csv", "png"}
+
+
+def test_the_command_is_installed() -> None:
+    done = subprocess.run(
+        [sys.executable, "-m", "napari_bloodflow", "--help"],
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert "velocity" in done.stdout
