@@ -168,16 +168,12 @@ class _TooDeepError(ValueError):
 def _check_depth(value: Any) -> None:
     level = [value]
     for _ in range(_MAX_DEPTH + 1):
-        level = (
-            [
-                item
-                for parent in level
-                for item in (parent.values() if isinstance(parent, dict) else parent)
-                if isinstance(item, (dict, list))
-            ]
-            if level
-            else level
-        )
+        level = [
+            item
+            for parent in level
+            if isinstance(parent, (dict, list))
+            for item in (parent.values() if isinstance(parent, dict) else parent)
+        ]
         if not level:
             return
     raise _TooDeepError(f"has over {_MAX_DEPTH} levels")
