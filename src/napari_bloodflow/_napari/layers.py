@@ -1,0 +1,180 @@
+"""An acquisition as napari layers: one image per channel and one Shapes layer of ROIs."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Literal
+
+from napari_bloodflow._napari.roi_sync import roi_layer_data
+
+if TYPE_CHECKING:
+    from napari.layers import Image, Layer
+    from numpy.typing import NDArray
+
+    from napari_bloodflow.acquisition.acq_image import AcqImage
+    from napari_bloodflow.acquisition.contrast import ImageContrast
+
+__all__ = [
+    "AXIS_LABELS",
+    "LayerMark",
+    "TimeDirection",
+    "colormap_name",
+    "fit_stretch",
+    "layer_data",
+    "mark_of",
+    "shown_contrast",
+]
+
+MARK_KEY = "napari-bloodflow"
+AXIS_LABELS = ("time", "position")
+UNITS = ("pixel", "pixel")
+
+TimeDirection = Literal["right", "down"]
+"""Where time runs on the screen: left to right, or top to bottom."""
+
+# napari's name of each colour map of the sidecar format.
+_COLORMAPS = {
+    "Gray": "gray",
+    "inverted_grays": "gray_r",
+    "Viridis": "viridis",
+    "Plasma": "plasma",
+    "Hot": "hot",
+    "Jet": "jet",
+    "Cool": "cool",
+    "Rainbow": "hsv",
+    "Red": "red",
+    "Green": "green",
+    "Blue": "blue",
+    "Yellow": "yellow",
+    "Magenta": "magenta",
+}
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class LayerMark:
+    """Says of a layer which acquisition it shows; kept in ``layer.metadata``.
+
+    Parameters
+    ----------
+    acq : AcqImage
+        The acquisition.
+    role : {"image", "rois"}
+        What the layer shows of it.
+    channel : int
+        Channel of an image layer.
+    """
+
+    acq: AcqImage
+    role: Literal["image", "rois"]
+    channel: int = 0
+
+    def __deepcopy__(self, memo: dict[int, Any]) -> LayerMark:
+        # Duplicating a layer copies its metadata; the copy shows the same acquisition.
+        return self
+
+
+def mark_of(layer: Layer) -> LayerMark | None:
+    """Return the mark of a layer, or None if it shows no acquisition of ours."""
+    mark = layer.metadata.get(MARK_KEY)
+    return mark if isinstance(mark, LayerMark) else None
+
+
+def fit_stretch(
+    num_rows: int,
+    num_columns: int,
+    canvas_size: tuple[int, int],
+    direction: TimeDirection = "right",
+) -> float:
+    """Return the display width of a column, in widths of a row, that fills the canvas.
+
+    The camera shows both axes at one zoom, so a kymograph of 30,000 lines and 25 pixels would be
+    a hair line. Its layers are therefore stretched along the position axis.
+
+    Parameters
+    ----------
+    num_rows, num_columns : int
+        Size of the kymograph.
+    canvas_size : tuple of int
+        Height and width of the canvas.
+    direction : {"right", "down"}
+        Where time runs.
+
+    Returns
+    -------
+    float
+        Scale of the position axis; that of the time axis is 1.
+    """
+    height, width = (max(1, int(side)) for side in canvas_size)
+    along, across = (width, height) if direction == "right" else (height, width)
+    return (num_rows * across) / (num_columns * along)
+
+
+def layer_data(acq: AcqImage, stretch: float) -> list[tuple[Any, dict[str, Any], str]]:
+    """Return layer tuples of an acquisition: its channels, then its ROIs.
+
+    Parameters
+    ----------
+    acq : AcqImage
+        What to show.
+    stretch : float
+        Display width of a column, see :func:`fit_stretch`.
+
+    Returns
+    -------
+    list of tuple
+        ``(data, keyword arguments, layer type)``, as npe2 readers return.
+    """
+    shared: dict[str, Any] = {
+        "scale": (1.0, stretch),
+        "units": UNITS,
+        "axis_labels": AXIS_LABELS,
+    }
+    count = acq.images.num_channels
+    layers: list[tuple[Any, dict[str, Any], str]] = []
+    for channel in range(count):
+        contrast = acq.ensure_image_contrast(channel)
+        limits = _increasing(contrast.value_min, contrast.value_max)
+        arguments = {
+            **shared,
+            "name": acq.name if count == 1 else f"{acq.name} [channel {channel}]",
+            "contrast_limits": limits,
+            "colormap": colormap_name(contrast.color_lut),
+            "blending": "translucent_no_depth" if channel == 0 else "additive",
+            "interpolation2d": "nearest",
+            "metadata": {MARK_KEY: LayerMark(acq, "image", channel)},
+        }
+        layers.append((_native(acq.images.get_slice(channel)), arguments, "image"))
+    data, arguments, kind = roi_layer_data(acq.rois, name=f"ROIs of {acq.name}", **shared)
+    arguments["metadata"] = {MARK_KEY: LayerMark(acq, "rois")}
+    layers.append((data, arguments, kind))
+    return layers
+
+
+def colormap_name(color_lut: str) -> str:
+    """Return napari's colour map for a stored name; gray for one it does not have."""
+    from napari.utils.colormaps import AVAILABLE_COLORMAPS
+
+    by_name = {stored.lower(): name for stored, name in _COLORMAPS.items()}
+    known = by_name.get(color_lut.lower(), color_lut)
+    return known if known in AVAILABLE_COLORMAPS else "gray"
+
+
+def shown_contrast(layer: Image, stored: ImageContrast) -> ImageContrast:
+    """Return a stored contrast with the window and colour map that a layer shows now."""
+    contrast = stored.copy()
+    low, high = layer.contrast_limits
+    if _increasing(stored.value_min, stored.value_max) != (low, high):
+        contrast.value_min, contrast.value_max = float(low), float(high)
+    name = layer.colormap.name
+    if colormap_name(stored.color_lut) != name:
+        stored_names = {napari_name: stored for stored, napari_name in _COLORMAPS.items()}
+        contrast.color_lut = stored_names.get(name, name)
+    return contrast
+
+
+def _increasing(low: float, high: float) -> tuple[float, float]:
+    return (low, high) if high > low else (low, low + 1.0)
+
+
+def _native(plane: NDArray[Any]) -> NDArray[Any]:
+    return plane if plane.dtype.isnative else plane.astype(plane.dtype.newbyteorder("="))

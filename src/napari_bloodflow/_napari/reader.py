@@ -1,0 +1,67 @@
+"""npe2 reader: a TIFF, or the sidecar of one, as layers kept in step with its AcqImage."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from napari_bloodflow.acquisition.paths import image_path_of, is_supported
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+__all__ = ["get_reader", "read_acquisition"]
+
+
+def get_reader(path: str | list[str]) -> Callable[[str | list[str]], list[Any]] | None:
+    """Return the reading function if the path may be an acquisition or a sidecar of one.
+
+    Parameters
+    ----------
+    path : str or list of str
+        What was dropped or opened.
+    """
+    paths = [path] if isinstance(path, str) else list(path)
+    if paths and all(is_supported(image_path_of(p)) for p in paths):
+        return read_acquisition
+    return None
+
+
+def read_acquisition(path: str | list[str]) -> list[Any]:
+    """Read acquisitions as layer tuples and make the viewer's session.
+
+    Parameters
+    ----------
+    path : str or list of str
+        TIFF files, or sidecars (their images are opened).
+
+    Returns
+    -------
+    list of tuple
+        Image layers and a Shapes layer per file; ``[(None,)]`` if all are open already.
+
+    Raises
+    ------
+    UnsupportedFileError, FileNotFoundError
+        If a file cannot be read; the message names it.
+    """
+    from napari.utils.notifications import show_info
+
+    from napari_bloodflow._napari.layers import fit_stretch, layer_data
+    from napari_bloodflow._napari.session import get_session, viewer_of_caller
+    from napari_bloodflow.acquisition.acq_image import AcqImage
+
+    viewer = viewer_of_caller()
+    session = get_session(viewer) if viewer is not None else None
+    layers: list[Any] = []
+    for item in [path] if isinstance(path, str) else path:
+        acq = AcqImage(image_path_of(item))
+        shown = session.find(acq.path) if session is not None else None
+        if session is not None and shown is not None:
+            session.show_layers(shown)
+            session.activate(shown)
+            show_info(f"{acq.name} is open already")
+            continue
+        bounds = acq.images.bounds
+        canvas = viewer.canvas.size if viewer is not None else (600, 800)
+        layers.extend(layer_data(acq, fit_stretch(bounds.num_rows, bounds.num_columns, canvas)))
+    return layers or [(None,)]

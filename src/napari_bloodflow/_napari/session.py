@@ -1,0 +1,485 @@
+"""One session per viewer: which acquisitions it shows, in which layers."""
+
+from __future__ import annotations
+
+import sys
+import weakref
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+from weakref import WeakKeyDictionary
+
+from napari.components import ViewerModel
+from napari.layers import Image, Layer, Shapes
+from napari.settings import get_plugin_settings
+from napari.utils.notifications import show_warning
+from psygnal import Signal
+from qtpy.QtCore import QTimer
+from qtpy.QtWidgets import QApplication
+
+from napari_bloodflow._napari.layers import (
+    TimeDirection,
+    fit_stretch,
+    layer_data,
+    mark_of,
+    shown_contrast,
+)
+from napari_bloodflow._napari.roi_sync import RoiSync
+from napari_bloodflow.acquisition.acq_image import AcqImage
+
+if TYPE_CHECKING:
+    from pathlib import Path
+    from types import FrameType
+
+__all__ = ["ShownAcquisition", "ViewerSession", "get_session", "open_in_viewer", "viewer_of_caller"]
+
+
+@dataclass(eq=False)
+class ShownAcquisition:
+    """An acquisition and the layers that show it.
+
+    Parameters
+    ----------
+    acq : AcqImage
+        The acquisition.
+    image_layers : list of Image
+        One per channel.
+    roi_layer : Shapes or None
+        Its ROIs; None while their layer is deleted.
+    sync : RoiSync or None
+        Keeps `roi_layer` and ``acq.rois`` in step.
+    stretch : float or None
+        Display width of a column in widths of a row; None fills the canvas.
+    """
+
+    acq: AcqImage
+    image_layers: list[Image] = field(default_factory=list)
+    roi_layer: Shapes | None = None
+    sync: RoiSync | None = None
+    stretch: float | None = None
+
+    @property
+    def layers(self) -> list[Layer]:
+        """All layers of this acquisition."""
+        return [*self.image_layers, *([self.roi_layer] if self.roi_layer is not None else [])]
+
+
+class ViewerSession:
+    """What a viewer shows of ours. It lives as long as its viewer.
+
+    Parameters
+    ----------
+    viewer : napari.components.ViewerModel
+        The viewer itself, not a proxy of it.
+
+    Attributes
+    ----------
+    active_changed : psygnal.Signal
+        Emitted with the :class:`ShownAcquisition` that docks should show, or None.
+    layout_changed : psygnal.Signal
+        Emitted after the stretch or the time direction changed.
+    layers_changed : psygnal.Signal
+        Emitted after layers of an acquisition came or went.
+    """
+
+    active_changed = Signal(object)
+    layout_changed = Signal()
+    layers_changed = Signal()
+
+    def __init__(self, viewer: ViewerModel) -> None:
+        # The session is a value in a dictionary that is weak in its keys, the viewers.
+        self._viewer = weakref.ref(viewer)
+        self._shown: list[ShownAcquisition] = []
+        self._active: ShownAcquisition | None = None
+        self._direction: TimeDirection = default_time_direction()
+        self._fitted_camera: tuple[Any, ...] | None = None
+        self._is_writing_status = False
+        viewer.layers.events.inserted.connect(self._on_layer_inserted)
+        viewer.layers.events.removed.connect(self._on_layer_removed)
+        viewer.layers.selection.events.active.connect(self._on_active_layer)
+        viewer.canvas.events.size.connect(self._on_canvas_resized)
+        viewer.events.status.connect(self._on_status)
+        for layer in list(viewer.layers):
+            self._adopt(layer)
+
+    # ---- what is shown
+
+    @property
+    def viewer(self) -> ViewerModel:
+        """The viewer.
+
+        Raises
+        ------
+        RuntimeError
+            If it was closed and is gone.
+        """
+        viewer = self._viewer()
+        if viewer is None:
+            raise RuntimeError("the viewer of this session is gone")
+        return viewer
+
+    @property
+    def shown(self) -> tuple[ShownAcquisition, ...]:
+        """All acquisitions of this viewer in order of opening."""
+        return tuple(self._shown)
+
+    @property
+    def active(self) -> ShownAcquisition | None:
+        """The one whose layer is selected, or else the one opened last."""
+        return self._active
+
+    @property
+    def acq(self) -> AcqImage | None:
+        """The active acquisition."""
+        return self._active.acq if self._active else None
+
+    @property
+    def image_layers(self) -> list[Image]:
+        """Image layers of the active acquisition, one per channel."""
+        return list(self._active.image_layers) if self._active else []
+
+    @property
+    def roi_layer(self) -> Shapes | None:
+        """ROI layer of the active acquisition."""
+        return self._active.roi_layer if self._active else None
+
+    def find(self, path: str | Path) -> ShownAcquisition | None:
+        """Return the acquisition of a path if this viewer shows it."""
+        for shown in self._shown:
+            if shown.acq.path == str(path):
+                return shown
+        return None
+
+    def open(self, path: str | Path) -> ShownAcquisition:
+        """Open a file in this viewer, or bring it forward if it is open.
+
+        Raises
+        ------
+        UnsupportedFileError, FileNotFoundError
+            If it cannot be read; nothing is added then.
+        """
+        acq = AcqImage(path)
+        shown = self.find(acq.path)
+        if shown is None:
+            for data, arguments, kind in layer_data(acq, self.stretch_of(acq)):
+                self.viewer.add_layer(Layer.create(data, arguments, kind))
+            shown = self.find(acq.path)
+            assert shown is not None
+        self.activate(shown)
+        return shown
+
+    def activate(self, shown: ShownAcquisition) -> None:
+        """Make an acquisition the one that docks show."""
+        if self._active is not shown:
+            self._active = shown
+            self.active_changed.emit(shown)
+
+    def show_layers(self, shown: ShownAcquisition) -> None:
+        """Add the layers of an acquisition that were deleted from the viewer."""
+        present = {mark.channel for layer in shown.image_layers if (mark := mark_of(layer))}
+        for data, arguments, kind in layer_data(shown.acq, self.stretch_of(shown.acq)):
+            layer = Layer.create(data, arguments, kind)
+            mark = mark_of(layer)
+            assert mark is not None
+            wanted = shown.roi_layer is None if mark.role == "rois" else mark.channel not in present
+            if wanted:
+                self.viewer.add_layer(layer)
+
+    # ---- layers come and go
+
+    def _on_layer_inserted(self, event: Any) -> None:
+        self._adopt(event.value)
+
+    def _adopt(self, layer: Layer) -> None:
+        mark = mark_of(layer)
+        if mark is None:
+            return
+        shown = self.find(mark.acq.path)
+        if shown is None:
+            shown = ShownAcquisition(mark.acq)
+            self._shown.append(shown)
+            if mark.acq.problems:
+                show_warning(_summary_of_problems(mark.acq))
+        if mark.role == "image" and isinstance(layer, Image):
+            if layer not in shown.image_layers:
+                shown.image_layers.append(layer)
+                layer.events.contrast_limits.connect(self._on_contrast)
+                layer.events.colormap.connect(self._on_contrast)
+                self._arrange(shown)
+        elif isinstance(layer, Shapes) and shown.roi_layer is None:
+            shown.roi_layer = layer
+            shown.sync = RoiSync(shown.acq.rois, layer)
+            shown.sync.notice.connect(self._on_notice)
+            self._arrange(shown)
+        self.layers_changed.emit()
+        self.activate(shown)
+
+    def _on_layer_removed(self, event: Any) -> None:
+        layer = event.value
+        mark = mark_of(layer)
+        shown = self.find(mark.acq.path) if mark else None
+        if shown is None:
+            return
+        if layer in shown.image_layers:
+            shown.image_layers.remove(layer)
+            layer.events.contrast_limits.disconnect(self._on_contrast)
+            layer.events.colormap.disconnect(self._on_contrast)
+        elif layer is shown.roi_layer:
+            if shown.sync is not None:
+                shown.sync.unbind()
+            shown.roi_layer = shown.sync = None
+            if QApplication.instance() is not None:
+                # When a viewer is closed all its layers go, one by one; wait for the others.
+                QTimer.singleShot(0, self._tell_of_missing_rois)
+        if not shown.layers:
+            self._close(shown)
+        self.layers_changed.emit()
+
+    def _tell_of_missing_rois(self) -> None:
+        for shown in self._shown:
+            if shown.image_layers and shown.roi_layer is None and len(shown.acq.rois):
+                show_warning(
+                    f"{shown.acq.name}: the ROI layer is gone, its {len(shown.acq.rois)} ROIs are"
+                    " kept. 'Show layers' in the Acquisition dock brings it back."
+                )
+
+    def _close(self, shown: ShownAcquisition) -> None:
+        if shown.acq.is_dirty:
+            show_warning(
+                f"{shown.acq.name} has unsaved changes. They are kept: save them, or show its"
+                " layers again, in the Acquisition dock."
+            )
+            return
+        self._shown.remove(shown)
+        if self._active is shown:
+            self._active = self._shown[-1] if self._shown else None
+            self.active_changed.emit(self._active)
+
+    def _on_active_layer(self, event: Any) -> None:
+        layer = event.value
+        mark = mark_of(layer) if layer is not None else None
+        shown = self.find(mark.acq.path) if mark else None
+        if shown is not None:
+            self.activate(shown)
+
+    def _on_contrast(self, event: Any) -> None:
+        mark = mark_of(event.source)
+        if mark is not None:
+            stored = mark.acq.ensure_image_contrast(mark.channel)
+            contrast = shown_contrast(event.source, stored)
+            if contrast != stored:
+                mark.acq.set_image_contrast(mark.channel, contrast)
+
+    def _on_notice(self, text: str) -> None:
+        self.viewer.status = text
+
+    # ---- layout on the canvas
+
+    @property
+    def time_direction(self) -> TimeDirection:
+        """Where time runs on the screen."""
+        return self._direction
+
+    def set_time_direction(self, direction: TimeDirection) -> None:
+        """Let time run to the right or down, and fit the kymographs again."""
+        self._direction = direction
+        self._apply_direction()
+        for shown in self._shown:
+            shown.stretch = None
+            self._apply_stretch(shown)
+        self._reset_view()
+
+    @property
+    def stretch(self) -> float:
+        """Display width of a column of the active acquisition, in widths of a row."""
+        return self.stretch_of(self._active.acq) if self._active is not None else 1.0
+
+    def set_stretch(self, stretch: float) -> None:
+        """Set the display width of a column of the active acquisition, in widths of a row.
+
+        Raises
+        ------
+        ValueError
+            If it is not above zero.
+        """
+        if not 0 < stretch < float("inf"):
+            raise ValueError(f"the stretch must be a number above zero, not {stretch}")
+        if self._active is not None:
+            self._active.stretch = float(stretch)
+            self._apply_stretch(self._active)
+            self.layout_changed.emit()
+
+    def stretch_of(self, acq: AcqImage) -> float:
+        """Return the stretch set for an acquisition, or the one that fills the canvas."""
+        shown = self.find(acq.path)
+        if shown is not None and shown.stretch is not None:
+            return shown.stretch
+        plane = acq.images.bounds
+        return fit_stretch(
+            plane.num_rows, plane.num_columns, self.viewer.canvas.size, self._direction
+        )
+
+    def fit_view(self) -> None:
+        """Make the active kymograph fill the canvas and show all of it."""
+        if self._active is not None:
+            self._active.stretch = None
+            self._apply_stretch(self._active)
+            self._reset_view()
+
+    def _arrange(self, shown: ShownAcquisition) -> None:
+        """Lay out an acquisition whose layers have just come."""
+        if all(mark_of(layer) is not None for layer in self.viewer.layers):
+            self._apply_direction()
+        self._apply_stretch(shown)
+        self._reset_view()
+
+    def _apply_direction(self) -> None:
+        if self.viewer.dims.ndim == 2:
+            self.viewer.dims.order = (1, 0) if self._direction == "right" else (0, 1)
+
+    def _apply_stretch(self, shown: ShownAcquisition) -> None:
+        scale = (1.0, self.stretch_of(shown.acq))
+        for layer in shown.layers:
+            layer.scale = scale
+
+    def _reset_view(self) -> None:
+        self.viewer.reset_view()
+        self._fitted_camera = self._camera_state()
+        self.layout_changed.emit()
+
+    def _camera_state(self) -> tuple[Any, ...]:
+        camera = self.viewer.scene.camera
+        return (*camera.center, camera.zoom)
+
+    def _on_canvas_resized(self) -> None:
+        # Once the user has zoomed or panned, the view is theirs.
+        untouched = self._fitted_camera == self._camera_state()
+        if untouched and self._active is not None and self._active.stretch is None:
+            self.fit_view()
+
+    # ---- status line
+
+    def _on_status(self) -> None:
+        if self._is_writing_status or not isinstance(self.viewer.status, dict):
+            return
+        text = self.describe_position(self.viewer.cursor.position)
+        if not text:
+            return
+        self._is_writing_status = True
+        try:
+            status = dict(self.viewer.status)
+            value = status.get("value") or ""
+            status["coordinates"] = f"{text}: {value}" if value else text
+            self.viewer.status = status
+        finally:
+            self._is_writing_status = False
+
+    def describe_position(self, world: tuple[float, ...]) -> str:
+        """Return time and position at a point of the canvas, with units.
+
+        Parameters
+        ----------
+        world : tuple of float
+            Point in world coordinates.
+
+        Returns
+        -------
+        str
+            Empty if it is outside the active kymograph.
+        """
+        if self._active is None or not self._active.image_layers:
+            return ""
+        row, column = self._active.image_layers[0].world_to_data(world)[-2:]
+        acq = self._active.acq
+        plane, calibration = acq.images.bounds, acq.calibration
+        line, pixel = round(row), round(column)
+        if not (0 <= line < plane.num_rows and 0 <= pixel < plane.num_columns):
+            return ""
+        time = f"{line * calibration.dt_s:.6g} {calibration.time_unit}"
+        position = f"{pixel * calibration.dx_um:.4g} {calibration.position_unit}"
+        if not calibration.is_known:
+            return f"line {line}, pixel {pixel} (not calibrated)"
+        return f"{time}, {position} (line {line}, pixel {pixel})"
+
+
+def _summary_of_problems(acq: AcqImage) -> str:
+    first, *others = acq.problems
+    more = f"; {len(others)} more in the Acquisition dock" if others else ""
+    return f"{first}{more}"
+
+
+def default_time_direction() -> TimeDirection:
+    """Return where time runs by the user's preferences."""
+    chosen = getattr(plugin_settings("display"), "time_direction", "right")
+    return "down" if chosen == "down" else "right"
+
+
+def plugin_settings(section: str) -> Any:
+    """Return a section of this plugin's preferences; None where napari keeps none."""
+    try:
+        return getattr(get_plugin_settings("napari-bloodflow"), section)
+    except (AttributeError, KeyError, ValueError):
+        return None
+
+
+_sessions: WeakKeyDictionary[ViewerModel, ViewerSession] = WeakKeyDictionary()
+
+
+def get_session(viewer: ViewerModel) -> ViewerSession:
+    """Return the session of a viewer, making it if there is none.
+
+    Parameters
+    ----------
+    viewer : napari.Viewer or ViewerModel
+        The viewer, or the proxy of it that a dock widget receives.
+    """
+    # Keyed by a proxy, the session would die with that temporary proxy.
+    viewer = getattr(viewer, "__wrapped__", viewer)
+    session = _sessions.get(viewer)
+    if session is None:
+        session = _sessions[viewer] = ViewerSession(viewer)
+    return session
+
+
+def viewer_of_caller() -> ViewerModel | None:
+    """Return the viewer that is opening a file right now, or None outside a viewer.
+
+    napari tells a reader the path only, not the viewer, and the *current* viewer may be another
+    one. The viewer whose method is calling is on the stack.
+    """
+    frame: FrameType | None = sys._getframe(1)
+    while frame is not None:
+        owner = frame.f_locals.get("self")
+        if isinstance(owner, ViewerModel):
+            return owner
+        frame = frame.f_back
+    return None
+
+
+def open_in_viewer(path: str | Path, viewer: ViewerModel | None = None) -> ViewerSession:
+    """Open an acquisition in napari.
+
+    Parameters
+    ----------
+    path : path-like
+        A TIFF file.
+    viewer : napari.Viewer, optional
+        Where; a new viewer by default.
+
+    Returns
+    -------
+    ViewerSession
+        With ``.acq``, ``.viewer``, ``.image_layers`` and ``.roi_layer`` of the file.
+
+    Raises
+    ------
+    UnsupportedFileError, FileNotFoundError
+        If the file cannot be read; no viewer is made then.
+    """
+    if viewer is None:
+        AcqImage(path)
+        import napari
+
+        viewer = napari.Viewer()
+    session = get_session(viewer)
+    session.open(path)
+    return session
