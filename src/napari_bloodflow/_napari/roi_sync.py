@@ -1,0 +1,532 @@
+"""Keep a RoiSet and the Shapes layer that shows it in step, both ways."""
+
+from __future__ import annotations
+
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pandas as pd
+from psygnal import Signal
+
+from napari_bloodflow._napari.roi_geometry import (
+    Unusable,
+    drag_corner,
+    geometry_from_shape,
+    match_shapes,
+    parse_roi_id,
+    reaches_outside,
+    shape_from_geometry,
+    shape_key,
+)
+from napari_bloodflow._napari.roi_style import (
+    FEATURE_COLUMNS,
+    MAX_LABELS,
+    aligned_features,
+    edge_rgba,
+    face_rgba,
+    feature_table,
+    hidden_labels,
+    make_roi_layer,
+    paint_shapes,
+    prepare_drawing,
+    roi_layer_data,
+    text_style,
+    write_features,
+)
+from napari_bloodflow.acquisition.roi import LineEndpoints, LineROI, RectROI
+
+if TYPE_CHECKING:
+    from collections.abc import Generator, Iterable, Iterator, Sequence
+
+    from napari.layers import Shapes
+    from numpy.typing import NDArray
+
+    from napari_bloodflow._napari.roi_geometry import ShapeKey
+    from napari_bloodflow.acquisition.roi import Roi, RoiGeometry
+    from napari_bloodflow.acquisition.roi_set import RoiSet
+
+__all__ = ["RoiSync", "make_roi_layer", "roi_layer_data"]
+
+_CLICK_PIXELS = 3.0  # screen pixels; a pointer that moved less did not draw anything
+_DRAGGED_MODES = frozenset({"add_rectangle", "add_ellipse", "add_line"})
+_CLICKED_MODES = frozenset({"add_path", "add_polyline", "add_polygon", "add_polygon_lasso"})
+
+
+@dataclass(frozen=True, slots=True)
+class _Held:
+    """What the layer held at one index when it was last looked at."""
+
+    roi_id: int | None
+    key: ShapeKey
+    reason: str = ""
+    kept: RoiGeometry | None = None  # geometry of the ROI while its shape shows another one
+    is_noise: bool = False
+
+
+class RoiSync:
+    """Binds a RoiSet to a Shapes layer: edits of either appear in the other.
+
+    The layer is a view. After every finished edit its shapes are compared with what it held
+    before, differences go into the RoiSet, and what the RoiSet made of them (whole pixels, cut to
+    the image) is drawn, so that what is seen is what is analysed. A ROI is known by its id, which
+    its shape carries in the features; where napari mixed up the features, geometry tells shapes
+    apart. When binding, the RoiSet wins, and shapes without a ROI become new ROIs.
+
+    A shape that cannot be a ROI (an ellipse, a free polygon, a rotated rectangle) stays in the
+    layer, grey, with a reason in its features. If it was ROI 3, then ROI 3 keeps its id and its
+    last good geometry, the one that analyses use, and follows the shape again once it is a
+    rectangle again. A rectangle of which one corner is dragged in direct mode stays a rectangle.
+
+    Nothing is written to the layer while the user draws or drags; it waits for the release.
+
+    Parameters
+    ----------
+    rois : RoiSet
+        The model.
+    layer : napari.layers.Shapes
+        Its view. The layer keeps the binder alive until :meth:`unbind`.
+
+    Attributes
+    ----------
+    selection_changed : psygnal.Signal
+        Emitted with :attr:`selected_roi_ids` when they changed.
+    notice : psygnal.Signal
+        Emitted with a sentence for the user, for instance that a ROI was cut to the image.
+    """
+
+    selection_changed = Signal(tuple)
+    notice = Signal(str)
+
+    def __init__(self, rois: RoiSet, layer: Shapes) -> None:
+        self._rois = rois
+        self._layer = layer
+        self._held: list[_Held] = []
+        self._names: dict[int, str] = {}  # as last written to the layer
+        self._retired: set[int] = set()  # ids of deleted ROIs
+        self._selected: tuple[int, ...] = ()
+        self._words: list[str] = []
+        self._is_bound = True
+        self._is_busy = False
+        self._is_pending = False  # the layer does not show the model yet
+        self._is_pressed = False  # a mouse button is down on the layer
+        self._has_dragged = False
+        self._is_changing = False
+        self._has_stale_vertices = False
+        self._count_before_adding: int | None = None
+        self._labels_are_off = False
+        self._settle()
+        layer.text = text_style(layer.nshapes)
+        for emitter, slot in self._slots():
+            emitter.connect(slot)
+        layer.mouse_drag_callbacks.append(self._on_mouse_drag)
+
+    def unbind(self) -> None:
+        """Stop following; the layer and the RoiSet stay as they are."""
+        if not self._is_bound:
+            return
+        self._is_bound = False
+        for emitter, slot in self._slots():
+            emitter.disconnect(slot)
+        if self._on_mouse_drag in self._layer.mouse_drag_callbacks:
+            self._layer.mouse_drag_callbacks.remove(self._on_mouse_drag)
+
+    def _slots(self) -> tuple[tuple[Any, Any], ...]:
+        events = self._layer.events
+        return (
+            (events.data, self._on_data),
+            (events.features, self._on_features),
+            (events.set_data, self._on_set_data),
+            (events.mode, self._on_mode),
+            (events.scale, self.refresh_line_widths),
+            (self._layer.selected_data.events.items_changed, self._on_items_changed),
+            (self._rois.changed, self._on_rois_changed),
+        )
+
+    @property
+    def rois(self) -> RoiSet:
+        """The model."""
+        return self._rois
+
+    @property
+    def layer(self) -> Shapes:
+        """The view."""
+        return self._layer
+
+    @property
+    def selected_roi_ids(self) -> tuple[int, ...]:
+        """Ids of the ROIs that are selected in the layer, ascending."""
+        indices = (int(index) for index in self._layer.selected_data)
+        ids = (self._held[index].roi_id for index in indices if index < len(self._held))
+        return tuple(sorted(roi_id for roi_id in ids if roi_id is not None))
+
+    def select(self, roi_ids: Iterable[int]) -> None:
+        """Select these ROIs in the layer and nothing else; unknown ids are passed over."""
+        wanted = set(roi_ids)
+        self._layer.selected_data = {
+            index for index, held in enumerate(self._held) if held.roi_id in wanted
+        }
+
+    @property
+    def unusable_roi_ids(self) -> tuple[int, ...]:
+        """Ids of the ROIs whose shape is unusable, so that they keep their last geometry."""
+        return tuple(
+            sorted(held.roi_id for held in self._held if held.reason and held.roi_id is not None)
+        )
+
+    def redraw_unusable(self) -> None:
+        """Draw the ROIs with an unusable shape where the RoiSet has them."""
+        if self._can_write and self._has_expected_count:
+            self._held = [
+                replace(held, reason="", key=("", b"")) if held.reason and held.roi_id else held
+                for held in self._held
+            ]
+            with self._occupied():
+                self._push(is_safe=True)
+
+    def refresh_line_widths(self) -> None:
+        """Draw lines as thick as the present zoom asks for; call it after a zoom."""
+        if self._can_write and self._has_expected_count:
+            with self._occupied():
+                paint_shapes(self._layer, self._painted_ids())
+
+    # ---- what happens
+
+    def _on_data(self, event: Any) -> None:
+        if self._is_busy:
+            return
+        if event.action == "adding":
+            self._count_before_adding = self._layer.nshapes
+        elif event.action in ("changing", "removing"):
+            self._is_changing = True
+        else:
+            self._count_before_adding = None
+            self._is_changing = False
+            mode = self._layer.mode
+            # While napari finishes a polygon it trips over shapes that are removed; it emits
+            # set_data when it is done.
+            is_finishing = event.action == "added" and mode in _CLICKED_MODES
+            # A shape that lost a vertex has it still where napari looks for the pointer, and
+            # dragging it raises.
+            self._has_stale_vertices |= is_finishing or mode == "vertex_remove"
+            self._settle(is_safe=not is_finishing)
+
+    def _on_features(self) -> None:
+        is_finishing = self._is_pending and self._layer.mode in _CLICKED_MODES
+        if not (self._is_changing or is_finishing):
+            self._settle()
+
+    def _on_set_data(self) -> None:
+        # Emitted for every mouse move of a drag, hence no look at the shapes.
+        if not (self._is_pressed or self._is_changing) and (
+            self._is_pending or not self._has_expected_count
+        ):
+            self._settle()
+
+    def _on_mouse_drag(self, layer: Shapes, event: Any) -> Generator[None, None, None]:
+        start = np.array(event.pos, dtype=float)
+        self._is_pressed, self._has_dragged = True, False
+        try:
+            yield
+            while event.type == "mouse_move":
+                if np.abs(event.pos - start).max() > _CLICK_PIXELS:
+                    self._has_dragged = True
+                yield
+        finally:
+            self._is_pressed = self._is_changing = False
+        if self._is_pending:
+            self._settle()
+
+    def _on_mode(self) -> None:
+        # napari appends the callback of the new mode. Ours must come after it, so that at the
+        # release napari is done with the shape.
+        callbacks = self._layer.mouse_drag_callbacks
+        if self._on_mouse_drag in callbacks:
+            callbacks.remove(self._on_mouse_drag)
+        callbacks.append(self._on_mouse_drag)
+        prepare_drawing(self._layer)
+
+    def _on_items_changed(self) -> None:
+        if not (self._is_busy or self._is_drawing) and self._has_expected_count:
+            self._announce()
+
+    def _on_rois_changed(self) -> None:
+        if self._is_busy:
+            return
+        if not self._can_write:
+            self._is_pending = True
+        elif not self._has_expected_count:
+            self._settle()
+        else:
+            with self._occupied():
+                self._push(is_safe=True)
+            self._announce()
+
+    @property
+    def _is_drawing(self) -> bool:
+        # An add() that fails says "adding" and nothing more, hence the second question.
+        before = self._count_before_adding
+        return before is not None and self._layer.nshapes > before
+
+    @property
+    def _can_write(self) -> bool:
+        return not (self._is_busy or self._is_pressed or self._is_drawing)
+
+    @property
+    def _has_expected_count(self) -> bool:
+        count = len(self._held)
+        return self._layer.nshapes == count and len(self._layer.features) == count
+
+    @contextmanager
+    def _occupied(self) -> Iterator[None]:
+        self._is_busy = True
+        try:
+            yield
+        finally:
+            self._is_busy = False
+
+    def _settle(self, *, is_safe: bool = True) -> None:
+        """Take over what the user did, then draw what the model made of it."""
+        if self._is_busy or not self._is_bound:
+            return
+        self._is_pending = True
+        if self._is_drawing:
+            return
+        with self._occupied():
+            self._pull()
+            if not self._is_pressed:
+                self._push(is_safe)
+        self._announce()
+
+    def _announce(self) -> None:
+        words, self._words = self._words, []
+        for text in words:
+            self.notice.emit(text)
+        selected = self.selected_roi_ids
+        if selected != self._selected:
+            self._selected = selected
+            self.selection_changed.emit(selected)
+
+    # ---- layer to model
+
+    def _pull(self) -> None:
+        rois = self._rois
+        shapes = list(zip(self._layer.shape_type, self._layer.data, strict=True))
+        keys = [shape_key(shape_type, vertices) for shape_type, vertices in shapes]
+        row_ids, row_names = self._read_rows(len(shapes))
+        before = {held.roi_id: held for held in self._held if held.roi_id is not None}
+        ignored = {held.key: held for held in self._held if held.roi_id is None}
+        known = {roi_id: held.key for roi_id, held in before.items()}
+        ids = match_shapes(keys, row_ids, known, rois.get_roi_ids(), self._retired)
+        after: list[_Held] = []
+        with rois.batch():
+            for (shape_type, vertices), key, roi_id, row_id, name in zip(
+                shapes, keys, ids, row_ids, row_names, strict=True
+            ):
+                if roi_id in before and key == before[roi_id].key:
+                    held = before[roi_id]
+                elif roi_id in before and roi_id in rois:
+                    held = self._follow(before[roi_id], key, shape_type, vertices)
+                elif roi_id in before or roi_id in rois:
+                    held = _Held(roi_id, key)
+                elif key in ignored:
+                    held = ignored[key]
+                else:
+                    held = self._adopt(roi_id, key, shape_type, vertices, name)
+                after.append(held)
+                # Features of another ROI may have been shifted here, and its name with them.
+                if roi_id is not None and roi_id == row_id:
+                    self._take_name(roi_id, name)
+            for roi_id in before.keys() - set(ids):
+                if roi_id in rois:
+                    rois.delete(roi_id)
+            # Listeners hear of the batch at its end and may ask.
+            self._held = after
+
+    def _follow(
+        self, before: _Held, key: ShapeKey, shape_type: str, vertices: NDArray[Any]
+    ) -> _Held:
+        """Move a ROI to where its shape went, if it can be there."""
+        assert before.roi_id is not None
+        roi = self._rois[before.roi_id]
+        if isinstance(roi, RectROI) and shape_type == "polygon":
+            corners = drag_corner(roi.bounds, vertices)
+            if corners is not None:
+                shape_type, vertices = "rectangle", corners
+        found = geometry_from_shape(shape_type, vertices, self._rois.image_bounds)
+        if not isinstance(found, Unusable) and type(found) is not type(roi.geometry):
+            found = Unusable("a line" if isinstance(found, LineEndpoints) else "a rectangle")
+        if isinstance(found, Unusable):
+            if found.reason != before.reason:
+                self._words.append(
+                    f"ROI {roi.roi_id} keeps its last outline: the shape is {found.reason}."
+                )
+            return _Held(roi.roi_id, key, found.reason, roi.geometry)
+        if found != roi.geometry:
+            self._rois.edit(roi.roi_id, found)
+        self._tell_if_cut(roi.roi_id, shape_type, vertices)
+        return _Held(roi.roi_id, key)
+
+    def _adopt(
+        self,
+        roi_id: int | None,
+        key: ShapeKey,
+        shape_type: str,
+        vertices: NDArray[Any],
+        name: str,
+    ) -> _Held:
+        """Make a ROI of a shape that has none, if it can be one."""
+        if self._is_pressed and not self._has_dragged and self._layer.mode in _DRAGGED_MODES:
+            return _Held(None, key, "a click", is_noise=True)
+        found = geometry_from_shape(shape_type, vertices, self._rois.image_bounds)
+        if isinstance(found, Unusable):
+            self._words.append(f"The new shape is no ROI: it is {found.reason}.")
+            return _Held(None, key, found.reason, is_noise=found.is_noise)
+        if roi_id is None:
+            roi_id = self._rois.create(found, name=name).roi_id
+        else:
+            fresh: Roi = (
+                LineROI(roi_id, found, name)
+                if isinstance(found, LineEndpoints)
+                else RectROI(roi_id, found, name)
+            )
+            self._rois.restore([*self._rois, fresh])
+        self._tell_if_cut(roi_id, shape_type, vertices)
+        return _Held(roi_id, key)
+
+    def _tell_if_cut(self, roi_id: int, shape_type: str, vertices: NDArray[Any]) -> None:
+        if reaches_outside(shape_type, vertices, self._rois.image_bounds):
+            self._words.append(f"ROI {roi_id} was cut to the image.")
+
+    def _take_name(self, roi_id: int, name: str) -> None:
+        if roi_id in self._rois and name != self._names.get(roi_id, name):
+            self._rois.rename(roi_id, name)
+
+    def _read_rows(self, count: int) -> tuple[list[int | None], list[str]]:
+        """Return id and name of as many rows as there are shapes; missing ones are empty."""
+        features = self._layer.features
+        id_texts, names, _ = (
+            [*features.get(column, ()), *[""] * count][:count] for column in FEATURE_COLUMNS
+        )
+        return (
+            [parse_roi_id(text) for text in id_texts],
+            ["" if pd.isna(name) else str(name) for name in names],
+        )
+
+    # ---- model to layer
+
+    def _push(self, is_safe: bool) -> None:
+        """Make the layer show the model, and touch no shape that does already."""
+        layer = self._layer
+        gone: list[int] = []
+        redrawn: list[int] = []
+        for index, held in enumerate(self._held):
+            roi = self._roi_of(held)
+            if held.is_noise or (held.roi_id is not None and roi is None):
+                gone.append(index)
+            elif roi is not None and not _shows(held, roi):
+                redrawn.append(index)
+        shown = {held.roi_id for held in self._held}
+        missing = [roi for roi in self._rois if roi.roi_id not in shown]
+        # A shape that napari drops by itself leaves its colours behind, for others to take.
+        is_stale = self._has_stale_vertices or len(layer.face_color) != layer.nshapes
+        must_rebuild = bool(gone or redrawn or missing)
+        self._is_pending = not is_safe and (must_rebuild or is_stale)
+        rows = aligned_features(layer, [held.roi_id for held in self._held])
+        with hidden_labels(layer):
+            if is_safe and is_stale:
+                self._has_stale_vertices = False
+                _make_consistent(layer)
+            if is_safe and must_rebuild:
+                rows = self._rebuild(gone, redrawn, missing, rows)
+            self._write_features(rows)
+            paint_shapes(layer, self._painted_ids())
+        if (layer.nshapes > MAX_LABELS) != self._labels_are_off:
+            self._labels_are_off = not self._labels_are_off
+            layer.text.visible = not self._labels_are_off
+        prepare_drawing(layer)
+        self._retired.update(self._names.keys() - set(self._rois.get_roi_ids()))
+        self._names = {roi.roi_id: roi.name for roi in self._rois}
+
+    def _rebuild(
+        self, gone: list[int], redrawn: list[int], missing: list[Roi], rows: pd.DataFrame
+    ) -> pd.DataFrame:
+        """Remove and add only the shapes concerned; return the features in the new order."""
+        layer = self._layer
+        out = {*gone, *redrawn}
+        kept = [index for index in range(len(self._held)) if index not in out]
+        place = {old: new for new, old in enumerate([*kept, *redrawn])}
+        selection = {place[int(index)] for index in layer.selected_data if int(index) in place}
+        heights = layer.z_index
+        top = max(heights, default=-1) + 1
+        z_index = [*(heights[index] for index in redrawn), *range(top, top + len(missing))]
+        moved = [roi for index in redrawn if (roi := self._roi_of(self._held[index])) is not None]
+        # Of a layer with more dimensions than the image: where along those the shape is.
+        leading = [layer.data[index][0, :-2] for index in redrawn]
+        leading += [np.zeros(layer.ndim - 2)] * len(missing)
+        if len(layer.features) != layer.nshapes:
+            layer.features = rows  # napari removes rows by the index of the shape
+        if out:
+            layer.remove(sorted(out))
+        self._held = [self._held[index] for index in kept]
+        if moved or missing:
+            self._add([*moved, *missing], leading, z_index)
+        if set(layer.selected_data) != selection:
+            layer.selected_data = selection
+        return rows.reindex([*kept, *redrawn, *[-1] * len(missing)]).reset_index(drop=True)
+
+    def _add(
+        self, rois: Sequence[Roi], leading: Sequence[NDArray[Any]], z_index: list[int]
+    ) -> None:
+        layer = self._layer
+        shapes = [shape_from_geometry(roi.geometry) for roi in rois]
+        types = [shape_type for shape_type, _ in shapes]
+        layer.add(
+            [
+                np.hstack([np.tile(start, (len(vertices), 1)), vertices])
+                for start, (_, vertices) in zip(leading, shapes, strict=True)
+            ],
+            shape_type=types,
+            edge_width=[0.0] * len(rois),
+            edge_color=np.array([edge_rgba(roi.roi_id) for roi in rois]),
+            face_color=np.array([face_rgba(roi.roi_id) for roi in rois]),
+            z_index=z_index,
+        )
+        drawn = zip(rois, types, layer.data[-len(rois) :], strict=True)
+        self._held += [_Held(roi.roi_id, shape_key(kind, points)) for roi, kind, points in drawn]
+
+    def _write_features(self, rows: pd.DataFrame) -> None:
+        rois = [self._roi_of(held) for held in self._held]
+        ours = feature_table(
+            [None if roi is None else roi.roi_id for roi in rois],
+            ["" if roi is None else roi.name for roi in rois],
+            [held.reason for held in self._held],
+        )
+        write_features(self._layer, ours, rows)
+
+    def _roi_of(self, held: _Held) -> Roi | None:
+        return None if held.roi_id is None else self._rois.get(held.roi_id)
+
+    def _painted_ids(self) -> list[int | None]:
+        return [None if held.reason else held.roi_id for held in self._held]
+
+
+def _make_consistent(layer: Shapes) -> None:
+    """Let napari build its tables of vertices and colours anew."""
+    if layer.nshapes:
+        layer.shape_type = list(layer.shape_type)
+    else:
+        layer.data = []
+
+
+def _shows(held: _Held, roi: Roi) -> bool:
+    """Say whether a shape is as the model wants it, or grey because the user made it so."""
+    if held.reason:
+        return roi.geometry == held.kept
+    shape_type, vertices = shape_from_geometry(roi.geometry)
+    if held.key[0] != shape_type:
+        return False
+    # Coordinates before the last two are the layer's affair.
+    points = np.frombuffer(held.key[1], np.float32).reshape(len(vertices), -1)
+    return np.array_equal(points[:, -2:], vertices.astype(np.float32))
