@@ -1,0 +1,395 @@
+"""Plot of velocity traces over time, with a cursor that reads them."""
+
+from __future__ import annotations
+
+import html
+import math
+from typing import TYPE_CHECKING, Any
+
+# Before pyqtgraph, which takes the Qt binding that is there.
+from qtpy.QtCore import QPointF, Qt, Signal
+from qtpy.QtGui import QColor
+from qtpy.QtWidgets import (
+    QLabel,
+    QSizePolicy,
+    QStackedWidget,
+    QToolTip,
+    QVBoxLayout,
+    QWidget,
+)
+
+# isort: split
+import numpy as np
+import pyqtgraph as pg
+from napari.utils.theme import get_theme
+
+from napari_bloodflow._napari.plots.plot_model import (
+    PlotModel,
+    Trace,
+    format_time,
+    format_value,
+    pretty_unit,
+    visible_part,
+)
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+    from qtpy.QtCore import QEvent
+
+__all__ = ["EMPTY_TEXT", "VelocityPlot", "readable_color"]
+
+EMPTY_TEXT = "Press Run to measure"
+_RUG_PIXELS = 6
+_MIN_CONTRAST = 2.2
+_STALE_ALPHA = 110
+
+
+class _Canvas(pg.PlotWidget):
+    """A pyqtgraph plot that says when the pointer has left it."""
+
+    pointer_left = Signal()
+
+    def leaveEvent(self, event: QEvent) -> None:
+        super().leaveEvent(event)
+        self.pointer_left.emit()
+
+
+class _View(pg.ViewBox):
+    """A view that shows all of the time axis without margins, and room for the rug below."""
+
+    def suggestPadding(self, axis: int) -> float:
+        return 0.01 if axis == pg.ViewBox.XAxis else 0.07
+
+
+class _TraceItem(pg.PlotCurveItem):
+    """The line of a trace, reduced to what is in view.
+
+    Its bounds are those of the whole trace, so that *View all* shows all.
+
+    Parameters
+    ----------
+    trace : Trace
+        What to draw.
+    """
+
+    def __init__(self, trace: Trace) -> None:
+        super().__init__(connect="finite", antialias=False)
+        self.trace = trace
+        self.dots = pg.ScatterPlotItem(size=3, pen=None, pxMode=True)
+        self.rug = pg.PlotCurveItem(connect="pairs", antialias=False)
+        self.mean_line = pg.InfiniteLine(pos=trace.mean, angle=0, movable=False)
+        self.mean_line.setVisible(math.isfinite(trace.mean) and not trace.is_stale)
+        self._missing_x: NDArray[np.float64] = trace.x[~np.isfinite(trace.y)]
+
+    def dataBounds(
+        self, ax: int, frac: float = 1.0, orthoRange: tuple[float, float] | None = None
+    ) -> tuple[float | None, float | None]:
+        trace = self.trace
+        values, other = (trace.x, trace.y) if ax == 0 else (trace.y, trace.x)
+        if orthoRange is not None:
+            values = values[(other >= orthoRange[0]) & (other <= orthoRange[1])]
+        values = values[np.isfinite(values)]
+        return (float(values.min()), float(values.max())) if values.size else (None, None)
+
+    def paint_with(self, color: QColor, mean_color: QColor) -> None:
+        """Use one colour for what belongs to the trace, and one for its mean."""
+        line = QColor(color)
+        if self.trace.is_stale:
+            line.setAlpha(_STALE_ALPHA)
+        self.setPen(pg.mkPen(line, width=1))
+        self.dots.setBrush(pg.mkBrush(line))
+        self.rug.setPen(pg.mkPen(line, width=1))
+        self.mean_line.setPen(pg.mkPen(mean_color, width=1, style=Qt.PenStyle.DashLine))
+
+    def follow_view(self, view: Any, level: int) -> None:
+        """Draw again what is in view; the rug is `level` rows above the lower edge."""
+        (x_min, x_max), (y_min, _) = view.viewRange()
+        width = max(1, int(view.width()))
+        shown = visible_part(self.trace, x_min, x_max, width)
+        self.setData(shown.x, shown.y)
+        self.dots.setData(shown.lone_x, shown.lone_y)
+        pixel_x, pixel_y = view.viewPixelSize()
+        missing = self._missing_x[(self._missing_x >= x_min) & (self._missing_x <= x_max)]
+        if missing.size > width:
+            missing = missing[np.unique(((missing - x_min) / pixel_x).astype(int), True)[1]]
+        low = y_min + (1 + level * (_RUG_PIXELS + 2)) * pixel_y
+        ends = np.tile((low, low + _RUG_PIXELS * pixel_y), missing.size)
+        self.rug.setData(np.repeat(missing, 2), ends)
+
+
+class VelocityPlot(QWidget):
+    """Velocity over time.
+
+    Time 0 is the first line of the file, not of the ROI, so that the plot lines up with the
+    image. Windows without a value are gaps in the line, and short strokes on the lower edge of
+    the plot; pointing at one tells why. Faint lines are results that are out of date, dashed
+    lines are means.
+
+    Parameters
+    ----------
+    parent : QWidget, optional
+        Parent widget.
+    """
+
+    def __init__(self, parent: QWidget | None = None) -> None:
+        super().__init__(parent)
+        self.setObjectName("velocity_plot")
+        self._model = PlotModel()
+        self._items: list[_TraceItem] = []
+        self._foreground = QColor("white")
+        self._background = QColor("black")
+
+        self._caption = _label("velocity_plot_caption")
+        self._caption.setToolTip("Windows of each ROI, and how many of them have no value")
+        self._readout = _label("velocity_plot_readout")
+        self._readout.setToolTip("Time and velocity at the pointer")
+        self._empty = QLabel(EMPTY_TEXT)
+        self._empty.setObjectName("velocity_plot_empty")
+        self._empty.setAlignment(Qt.AlignmentFlag.AlignHCenter | Qt.AlignmentFlag.AlignVCenter)
+        self._empty.setWordWrap(True)
+        self._canvas = _make_canvas()
+        self._cursor = pg.InfiniteLine(angle=90, movable=False)
+        self._zero = pg.InfiniteLine(pos=0, angle=0, movable=False)
+        for line in (self._cursor, self._zero):
+            self._canvas.addItem(line, ignoreBounds=True)
+        self._cursor.hide()
+        self._pages = QStackedWidget()
+        self._pages.addWidget(self._empty)
+        self._pages.addWidget(self._canvas)
+
+        layout = QVBoxLayout(self)
+        layout.setContentsMargins(0, 0, 0, 0)
+        layout.setSpacing(2)
+        layout.addWidget(self._caption)
+        layout.addWidget(self._pages, 1)
+        layout.addWidget(self._readout)
+        self.setMinimumHeight(150)
+        self.setSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Expanding)
+
+        view = self._canvas.getPlotItem().getViewBox()
+        view.sigRangeChanged.connect(self._on_view_changed)
+        view.sigResized.connect(self._on_view_changed)
+        self._canvas.scene().sigMouseMoved.connect(self._on_mouse_moved)
+        self._canvas.pointer_left.connect(self.hide_cursor)
+        self._retext()
+
+    # ---- what is shown
+
+    @property
+    def model(self) -> PlotModel:
+        """What is shown."""
+        return self._model
+
+    @property
+    def canvas(self) -> pg.PlotWidget:
+        """The pyqtgraph plot, for instance to link its time axis."""
+        return self._canvas
+
+    @property
+    def is_empty(self) -> bool:
+        """True while a text is shown in place of a plot."""
+        return not self._items
+
+    def set_model(self, model: PlotModel, empty_text: str = EMPTY_TEXT) -> None:
+        """Show something else.
+
+        A zoom made by the user stays if the traces cover the same time.
+
+        Parameters
+        ----------
+        model : PlotModel
+            Traces.
+        empty_text : str
+            Shown if there are none.
+        """
+        keeps_zoom = model.extent == self._model.extent
+        plot = self._canvas.getPlotItem()
+        for item in self._items:
+            for part in (item, item.dots, item.rug, item.mean_line):
+                plot.removeItem(part)
+        self._model = model
+        self._items = [_TraceItem(trace) for trace in model.traces]
+        for item in self._items:
+            plot.addItem(item)
+            for part in (item.dots, item.rug, item.mean_line):
+                plot.addItem(part, ignoreBounds=True)
+        self._empty.setText(empty_text)
+        self._pages.setCurrentWidget(self._empty if self.is_empty else self._canvas)
+        plot.setLabel("bottom", model.x_label)
+        plot.setLabel("left", model.y_label)
+        self._paint()
+        self.hide_cursor()
+        if not keeps_zoom:
+            plot.enableAutoRange()
+        self._on_view_changed()
+
+    def set_theme(self, theme_id: str) -> None:
+        """Use the colours of a napari theme."""
+        theme = get_theme(theme_id)
+        self._background = QColor(theme.background.as_hex())
+        self._foreground = QColor(theme.text.as_hex())
+        self._paint()
+
+    def _paint(self) -> None:
+        self._canvas.setBackground(self._background)
+        faint = QColor(self._foreground)
+        faint.setAlpha(70)
+        self._cursor.setPen(pg.mkPen(self._foreground, width=1))
+        self._zero.setPen(pg.mkPen(faint, width=1))
+        for name in ("bottom", "left"):
+            axis = self._canvas.getPlotItem().getAxis(name)
+            axis.setPen(pg.mkPen(faint, width=1))
+            axis.setTextPen(pg.mkPen(self._foreground))
+        for item in self._items:
+            # A single dense trace would hide its own mean.
+            is_alone = len(self._items) == 1
+            color = self._color(item.trace)
+            item.paint_with(color, self._foreground if is_alone else color)
+        self._retext()
+
+    def _color(self, trace: Trace) -> QColor:
+        return readable_color(QColor(trace.color), self._background)
+
+    def _retext(self) -> None:
+        self._caption.setText(" &nbsp; ".join(self._captions()))
+        self._caption.setVisible(not self.is_empty)
+        self._readout.setVisible(not self.is_empty)
+        # Room for two traces a line, so that the plot keeps its size while it is read.
+        lines = 1 + len(self._items) // 2
+        self._readout.setMinimumHeight(lines * self._readout.fontMetrics().lineSpacing())
+
+    def _captions(self) -> list[str]:
+        lines = []
+        for trace in self._model.traces:
+            swatch = f'<span style="color:{self._color(trace).name()}">■</span>'
+            count = f"{trace.x.size} window{'' if trace.x.size == 1 else 's'}"
+            missing = f", {trace.num_missing} not measured" if trace.num_missing else ""
+            stale = ", out of date" if trace.is_stale else ""
+            lines.append(f"{swatch}&nbsp;{html.escape(trace.label)}: {count}{missing}{stale}")
+        if self._model.left_out:
+            labels = html.escape(", ".join(self._model.left_out))
+            lines.append(f"{labels} not shown: measured in other units")
+        return lines
+
+    # ---- view and cursor
+
+    def _on_view_changed(self) -> None:
+        view = self._canvas.getPlotItem().getViewBox()
+        for level, item in enumerate(self._items):
+            item.follow_view(view, level)
+
+    def _on_mouse_moved(self, position: QPointF) -> None:
+        view = self._canvas.getPlotItem().getViewBox()
+        if self.is_empty or not view.sceneBoundingRect().contains(position):
+            self.hide_cursor()
+            return
+        text = self.show_cursor(view.mapSceneToView(position).x())
+        gaps = [line for line in text if "not measured" in line]
+        if gaps:
+            spot = self._canvas.mapToGlobal(self._canvas.mapFromScene(position))
+            QToolTip.showText(spot, "\n".join(gaps), self._canvas)
+        else:
+            QToolTip.hideText()
+
+    def show_cursor(self, x: float) -> tuple[str, ...]:
+        """Put the cursor on a time and read the traces there.
+
+        Parameters
+        ----------
+        x : float
+            In the units of the time axis.
+
+        Returns
+        -------
+        tuple of str
+            One line a trace that has a window near that time: its label, time, velocity or the
+            reason why there is none.
+        """
+        lines, colored = [], []
+        for trace in self._model.traces:
+            index = trace.nearest(x)
+            if index is None:
+                continue
+            gap = trace.gap_at(index)
+            if gap is None:
+                value = f"{format_value(trace.y[index])} {pretty_unit(trace.y_unit)}"
+            else:
+                value = f"not measured ({gap.reason})"
+            time = format_time(trace, trace.x[index])
+            lines.append(f"{trace.label} at {time}: {value}")
+            color = self._color(trace).name()
+            is_alone = len(self._model.traces) == 1
+            words = html.escape(lines[-1] if is_alone else f"{trace.label}: {value}")
+            colored.append(f'<span style="color:{color}">■</span>&nbsp;{words}')
+        if lines and len(self._model.traces) > 1:
+            colored.insert(0, format_time(self._model.traces[0], x))
+        self._cursor.setPos(x)
+        self._cursor.setVisible(not self.is_empty)
+        self._readout.setText(" &nbsp; ".join(colored) or "&nbsp;")
+        return tuple(lines)
+
+    def hide_cursor(self) -> None:
+        """Take the cursor away."""
+        self._cursor.hide()
+        self._readout.setText("&nbsp;")
+
+
+def readable_color(color: QColor, background: QColor) -> QColor:
+    """Return a colour, darkened or lightened until a thin line of it shows on the background.
+
+    Parameters
+    ----------
+    color, background : QColor
+        Opaque colours.
+
+    Returns
+    -------
+    QColor
+        The same hue.
+    """
+    result = QColor(color)
+    for _ in range(12):
+        if _contrast(result, background) >= _MIN_CONTRAST:
+            break
+        result = result.darker(112) if _luminance(background) > 0.4 else result.lighter(112)
+    return result
+
+
+def _luminance(color: QColor) -> float:
+    linear = [
+        c / 12.92 if c <= 0.04045 else ((c + 0.055) / 1.055) ** 2.4
+        for c in (color.redF(), color.greenF(), color.blueF())
+    ]
+    return 0.2126 * linear[0] + 0.7152 * linear[1] + 0.0722 * linear[2]
+
+
+def _contrast(one: QColor, other: QColor) -> float:
+    dark, bright = sorted((_luminance(one), _luminance(other)))
+    return (bright + 0.05) / (dark + 0.05)
+
+
+def _label(name: str) -> QLabel:
+    label = QLabel()
+    label.setObjectName(name)
+    label.setTextFormat(Qt.TextFormat.RichText)
+    label.setWordWrap(True)
+    return label
+
+
+def _make_canvas() -> _Canvas:
+    canvas = _Canvas(viewBox=_View())
+    canvas.setObjectName("velocity_plot_canvas")
+    canvas.setToolTip("Wheel and drag zoom and move; the button A shows all again")
+    plot = canvas.getPlotItem()
+    for name in ("bottom", "left"):
+        axis = plot.getAxis(name)
+        axis.enableAutoSIPrefix(False)
+    plot.getAxis("bottom").setStyle(hideOverlappingLabels=False)
+    # Logarithms and spectra of the plot's own menu do not know our items, and its export would
+    # write the reduced line. What is left is about the axes.
+    plot.setMenuEnabled(False, True)
+    canvas.scene().contextMenu.clear()
+    # These are made without a parent and would outlive the window.
+    for menu in (plot.ctrlMenu, plot.getViewBox().menu):
+        menu.setParent(canvas, menu.windowFlags())
+    return canvas

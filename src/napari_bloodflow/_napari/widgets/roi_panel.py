@@ -1,0 +1,264 @@
+"""The ROIs of the active acquisition: table, new, draw, delete and undo."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+from weakref import WeakKeyDictionary
+
+from qtpy.QtCore import Qt, Signal
+from qtpy.QtGui import QKeySequence
+from qtpy.QtWidgets import QHBoxLayout, QMessageBox, QShortcut, QWidget
+
+from napari_bloodflow._napari.widgets.deleted_rois import DeletedRois
+from napari_bloodflow._napari.widgets.parts import Notice, Section, push_button
+from napari_bloodflow._napari.widgets.roi_rows import roi_rows
+from napari_bloodflow._napari.widgets.roi_table import RoiTableModel, RoiTableView
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from napari_bloodflow._napari.session import ShownAcquisition, ViewerSession
+    from napari_bloodflow.acquisition.acq_image import AcqImage
+
+__all__ = ["RoiPanel"]
+
+
+class RoiPanel(Section):
+    """Table of ROIs, in step with the selection in the ROI layer, and what to do with them.
+
+    Parameters
+    ----------
+    session : ViewerSession
+        What the viewer shows.
+    parent : QWidget, optional
+        Its parent.
+
+    Attributes
+    ----------
+    said : Signal
+        Emitted with a sentence about what was done.
+    """
+
+    said = Signal(str)
+
+    def __init__(self, session: ViewerSession, parent: QWidget | None = None) -> None:
+        super().__init__("ROIs", "roi_panel", parent)
+        self._session = session
+        self._shown_acq: AcqImage | None = None
+        self._is_behind = False
+        self._is_picking = False
+        self._deleted: WeakKeyDictionary[AcqImage, DeletedRois] = WeakKeyDictionary()
+        self._to_delete: tuple[AcqImage, tuple[int, ...]] | None = None
+        self._model = RoiTableModel(self)
+        self._table = RoiTableView(self._model, self)
+        self._unusable = Notice("unusable_shapes", "alert", self)
+        new = push_button(
+            "New", "new_roi", "Add a ROI that covers the whole image", self._on_new, self
+        )
+        draw = push_button(
+            "Draw",
+            "draw_roi",
+            "Drag a rectangle on the kymograph to add a ROI",
+            self._on_draw,
+            self,
+        )
+        self._delete = push_button(
+            "Delete", "delete_roi", "Delete the selected ROIs (Del)", self._on_delete, self
+        )
+        self._undo = push_button(
+            "Undo delete",
+            "undo_delete",
+            "Bring back what was deleted last, with its results (Ctrl+Z)",
+            self._on_undo,
+            self,
+        )
+        buttons = QHBoxLayout()
+        buttons.setSpacing(4)
+        for button in (new, draw, self._delete, self._undo):
+            buttons.addWidget(button, 1)
+        self.body.addWidget(self._table, 1)
+        self.body.addWidget(self._unusable)
+        self.body.addLayout(buttons)
+        shortcut = QShortcut(QKeySequence(QKeySequence.StandardKey.Undo), self)
+        shortcut.setContext(Qt.ShortcutContext.WidgetWithChildrenShortcut)
+        shortcut.activated.connect(self._on_undo)
+        self._table.picked.connect(self._on_picked)
+        self._table.delete_asked.connect(self._on_delete)
+        self._table.edit_ended.connect(self._on_edit_ended)
+        self._model.renamed.connect(self._on_renamed)
+
+    # ---- showing
+
+    def refresh(self) -> None:
+        """Show the present ROIs, unless a cell is being edited: then when it no longer is."""
+        active = self._session.active
+        if active is None:
+            self._shown_acq = None
+            self._table.show_rows([], is_other=True)
+            return
+        acq = active.acq
+        is_other = acq is not self._shown_acq
+        self._is_behind = self._table.is_editing and not is_other
+        if not self._is_behind:
+            self._shown_acq = acq
+            self._model.set_units(acq.calibration.time_unit, acq.calibration.position_unit)
+            self._table.show_rows(roi_rows(acq), is_other=is_other)
+            if active.sync is not None:
+                self._table.follow(active.sync.selected_roi_ids)
+        self.set_title(f"ROIs ({len(acq.rois)})" if len(acq.rois) else "ROIs")
+        self._unusable.say(_describe_unusable(active))
+        self._refresh_buttons()
+
+    def _refresh_buttons(self) -> None:
+        acq = self._session.acq
+        self._delete.setEnabled(bool(self._table.selected_roi_ids))
+        self._undo.setEnabled(acq is not None and bool(self._history(acq).ids(acq.rois)))
+
+    def follow_selection(self, roi_ids: Sequence[int]) -> None:
+        """Select in the table what was selected in the viewer."""
+        if not (self._table.is_editing or self._is_picking):
+            self._table.follow(roi_ids)
+            self._refresh_buttons()
+
+    def _on_edit_ended(self) -> None:
+        if self._is_behind:
+            self.refresh()
+
+    # ---- following
+
+    def watch(self, acq: AcqImage) -> None:
+        """Notice what was deleted while nobody was watching."""
+        self._history(acq).look(acq.rois)
+
+    def on_rois_changed(self) -> None:
+        """Remember what a change deleted."""
+        acq = self._session.acq
+        if acq is not None:
+            self._history(acq).look(acq.rois)
+
+    def _history(self, acq: AcqImage) -> DeletedRois:
+        history = self._deleted.get(acq)
+        if history is None:
+            history = self._deleted[acq] = DeletedRois(acq.rois)
+        return history
+
+    # ---- doing
+
+    def _on_picked(self) -> None:
+        active = self._session.active
+        if active is not None:
+            self._select_in_layer(active, self._table.selected_roi_ids)
+        self._refresh_buttons()
+
+    def _select_in_layer(self, active: ShownAcquisition, roi_ids: Sequence[int]) -> None:
+        """Select ROIs in their layer, in a mode that shows their handles."""
+        if active.sync is None or active.roi_layer is None:
+            return
+        self._is_picking = True
+        try:
+            if roi_ids:
+                self._session.viewer.layers.selection.active = active.roi_layer
+                active.roi_layer.mode = "select"
+            active.sync.select(roi_ids)
+        finally:
+            self._is_picking = False
+
+    def _on_renamed(self, roi_id: int, name: str) -> None:
+        acq = self._shown_acq
+        if acq is not None and roi_id in acq.rois:
+            acq.rois.rename(roi_id, name)
+
+    def _on_new(self) -> None:
+        active = self._session.active
+        if active is None:
+            return
+        roi = active.acq.rois.create()
+        self._select_in_layer(active, (roi.roi_id,))
+        self.refresh()
+        self._table.follow((roi.roi_id,))
+        self.said.emit(f"ROI {roi.roi_id} covers the whole image; drag its corners to resize it.")
+
+    def _on_draw(self) -> None:
+        active = self._session.active
+        if active is None:
+            return
+        if active.roi_layer is None:
+            self._session.show_layers(active)
+        if active.roi_layer is not None:
+            self._session.viewer.layers.selection.active = active.roi_layer
+            active.roi_layer.mode = "add_rectangle"
+            self.said.emit("Drag a rectangle on the kymograph.")
+
+    def _on_delete(self) -> None:
+        acq, roi_ids = self._session.acq, self._table.selected_roi_ids
+        if acq is None or not roi_ids:
+            return
+        results = [
+            str(a.key) for i in roi_ids for a in acq.analysis_set.for_roi(i) if a.has_results
+        ]
+        self._to_delete = (acq, roi_ids)
+        if not results:
+            self._delete_now()
+            return
+        box = QMessageBox(self)
+        box.setObjectName("confirm_delete")
+        box.setAttribute(Qt.WidgetAttribute.WA_DeleteOnClose)
+        box.setIcon(QMessageBox.Icon.Question)
+        box.setWindowTitle("Delete ROI")
+        box.setText(f"Delete {_name_rois(roi_ids)} and what was measured there?")
+        box.setInformativeText(
+            "\n".join([*results, "", "It can be undone until the file is closed."])
+        )
+        delete = box.addButton("Delete", QMessageBox.ButtonRole.AcceptRole)
+        if delete is not None:
+            delete.setObjectName("confirm_delete_yes")
+        box.setDefaultButton(box.addButton(QMessageBox.StandardButton.Cancel))
+        box.accepted.connect(self._delete_now)
+        box.finished.connect(self._on_answered)
+        box.open()
+
+    def _on_answered(self) -> None:
+        self._to_delete = None
+
+    def _delete_now(self) -> None:
+        if self._to_delete is None:
+            return
+        acq, roi_ids = self._to_delete
+        self._to_delete = None
+        present = [roi_id for roi_id in roi_ids if roi_id in acq.rois]
+        with acq.rois.batch():
+            for roi_id in present:
+                acq.rois.delete(roi_id)
+        if present:
+            self.said.emit(f"Deleted {_name_rois(present)}.")
+
+    def _on_undo(self) -> None:
+        active = self._session.active
+        if active is None:
+            return
+        acq = active.acq
+        back = self._history(acq).put_back(acq.rois)
+        if not back:
+            return
+        self.refresh()
+        self._select_in_layer(active, back)
+        self._table.follow(back)
+        self._refresh_buttons()
+        self.said.emit(f"{_name_rois(back)} is back.".replace("s is", "s are", 1))
+
+
+def _name_rois(roi_ids: Sequence[int]) -> str:
+    numbers = ", ".join(map(str, roi_ids))
+    return f"ROI {numbers}" if len(roi_ids) == 1 else f"ROIs {numbers}"
+
+
+def _describe_unusable(shown: ShownAcquisition) -> str:
+    """Say which shapes of the ROI layer are no ROI, and why."""
+    layer = shown.roi_layer
+    if layer is None or "reason" not in layer.features:
+        return ""
+    reasons = [text for text in map(str, layer.features["reason"]) if text]
+    if not reasons:
+        return ""
+    count = "1 grey shape is" if len(reasons) == 1 else f"{len(reasons)} grey shapes are"
+    return f"{count} not used: {'; '.join(dict.fromkeys(reasons))}"
