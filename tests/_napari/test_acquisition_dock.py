@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import gc
+import weakref
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -654,6 +656,25 @@ def test_nothing_listens_once_the_dock_is_closed(bench: Bench, k05: Path) -> Non
         bench.viewer.window.remove_dock_widget(dock)
         QApplication.processEvents()
         assert count() == silent
+
+
+def test_a_closed_dock_is_gone(
+    make_napari_viewer_proxy: Callable[..., Any], qtbot: QtBot, k05: Path
+) -> None:
+    viewer = make_napari_viewer_proxy(show=True)
+    viewer.open(str(k05), plugin=PLUGIN)
+    wrapper, dock = viewer.window.add_plugin_dock_widget(PLUGIN, "Acquisition")
+    gone = weakref.ref(dock)
+    close = next(b for b in wrapper.findChildren(QPushButton) if "close" in b.toolTip().lower())
+    del dock, wrapper
+    QTest.mouseClick(close, LEFT)
+    del close
+
+    def is_gone() -> bool:
+        gc.collect()
+        return gone() is None
+
+    qtbot.waitUntil(is_gone, timeout=5000)
 
 
 def test_a_dock_shown_again_shows_the_present(bench: Bench, k05: Path) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
@@ -434,7 +434,7 @@ class RoiSync:
         must_rebuild = bool(gone or redrawn or missing)
         self._is_pending = not is_safe and (must_rebuild or is_stale)
         rows = aligned_features(layer, [held.roi_id for held in self._held])
-        with hidden_labels(layer):
+        with hidden_labels(layer) if is_safe and must_rebuild else nullcontext():
             if is_safe and is_stale:
                 self._has_stale_vertices = False
                 _make_consistent(layer)

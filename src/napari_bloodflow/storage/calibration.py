@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import math
 import re
+import struct
 from dataclasses import dataclass
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
@@ -196,10 +197,10 @@ def day_and_time(moment: datetime) -> tuple[str, str]:
 
 
 def _read_imagej(tif: TiffFile, num_frames: int) -> CalibrationFindings:
-    """Take dx from the X resolution in ``unit``, dt from a Y resolution in time or ``finterval``."""
+    """Take dx from the X resolution in ``unit``, dt from the Y one in time or ``finterval``."""
     try:
         metadata = tif.imagej_metadata or {}
-    except Exception as error:
+    except (ValueError, LookupError, TypeError, ArithmeticError, struct.error) as error:
         # tifffile parses a block of binary and text here; damage surfaces as any kind of error
         return CalibrationFindings(notes=(f"the ImageJ metadata cannot be read: {error}",))
     if not metadata:
