@@ -84,18 +84,21 @@ class Bound:
         shown = [text for text in features["roi_id"] if text]
         assert sorted(shown) == sorted(str(roi_id) for roi_id in self.rois.get_roi_ids())
         assert len(layer.text.values) == layer.nshapes
-        for index in range(layer.nshapes):
-            row = features.iloc[index]
-            roi = self.rois.get(int(row["roi_id"])) if row["roi_id"] else None
-            assert row["name"] == ("" if roi is None else roi.name)
-            assert roi is not None or row["reason"]
-            color = None if roi is None or row["reason"] else roi.roi_id
-            np.testing.assert_allclose(layer.face_color[index], face_rgba(color), atol=1e-3)
-            np.testing.assert_allclose(layer.edge_color[index], edge_rgba(color), atol=1e-3)
-            if roi is not None and not row["reason"]:
-                shape_type, vertices = shape_from_geometry(roi.geometry)
-                assert layer.shape_type[index] == shape_type
-                np.testing.assert_array_equal(layer.data[index], vertices.astype(np.float32))
+        colors: list[int | None] = []
+        rows = zip(*(features[column] for column in ("roi_id", "name", "reason")), strict=True)
+        shapes = zip(layer.shape_type, layer.data, strict=True)
+        for (roi_id, name, reason), (shape_type, vertices) in zip(rows, shapes, strict=True):
+            roi = self.rois.get(int(roi_id)) if roi_id else None
+            assert name == ("" if roi is None else roi.name)
+            assert roi is not None or reason
+            colors.append(None if roi is None or reason else roi.roi_id)
+            if roi is not None and not reason:
+                wanted_type, wanted = shape_from_geometry(roi.geometry)
+                assert shape_type == wanted_type
+                assert np.array_equal(vertices, wanted.astype(np.float32))
+        for shown_colors, rgba in ((layer.face_color, face_rgba), (layer.edge_color, edge_rgba)):
+            wanted = np.array([rgba(roi_id) for roi_id in colors]).reshape(-1, 4)
+            assert np.allclose(shown_colors, wanted, atol=1e-3)
         assert (layer.feature_defaults[["roi_id", "name", "reason"]] == "").all(axis=None)
         assert all(0 <= index < layer.nshapes for index in layer.selected_data)
 
@@ -163,8 +166,7 @@ def test_a_layer_tuple_holds_the_rois() -> None:
     assert layer.shape_type == ["rectangle", "line"]
     assert list(layer.features["name"]) == ["vessel", ""]
     assert tuple(layer.scale) == SCALE
-    assert layer.edge_width[0] == 0
-    assert layer.edge_width[1] > 0
+    assert all(width > 0 for width in layer.edge_width)
 
 
 def test_an_empty_layer_takes_the_first_roi() -> None:
@@ -612,6 +614,38 @@ def test_a_failed_add_does_not_block() -> None:
     with pytest.raises(Exception, match=r".+"):
         bound.layer.add([["x"]], shape_type="rectangle")
     bound.rois.create(B)
+    bound.check()
+
+
+@pytest.mark.filterwarnings("ignore:invalid value encountered:RuntimeWarning")  # napari's own
+def test_a_shape_without_coordinates_is_refused() -> None:
+    bound = Bound(A)
+    bound.layer.add(np.full((4, 2), np.nan))
+    assert bound.geometries == {1: A}
+    assert "missing coordinates" in bound.notices[0]
+    bound.check()
+
+
+def test_a_hidden_layer_is_kept_in_step() -> None:
+    bound = Bound(A)
+    bound.layer.visible = False
+    bound.rois.edit(1, B)
+    bound.layer.add(rectangle_vertices(C))
+    assert bound.geometries == {1: B, 2: C}
+    bound.check()
+
+
+def test_lines_are_as_thick_as_scale_and_zoom_ask_for() -> None:
+    bound = Bound(A, LINE)
+    for scale, factor in (((1.0, 1.0), 1.0), ((1.0, 30.0), 1.0), ((1.0, 30.0), 4.0)):
+        bound.layer.scale = scale
+        bound.layer.scale_factor = factor
+        bound.sync.refresh_line_widths()
+        width = line_edge_width(shape_from_geometry(LINE)[1], scale, 1 / factor)
+        assert bound.layer.edge_width == [
+            pytest.approx(2 * factor / scale[1]),
+            pytest.approx(width),
+        ]
     bound.check()
 
 

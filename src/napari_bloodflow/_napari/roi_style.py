@@ -51,8 +51,9 @@ MAX_LABELS = 300
 FEATURE_COLUMNS = ("roi_id", "name", "reason")
 """Columns of the layer's features that are ours; others are left alone."""
 
-_FACE_ALPHA = 0.35
+_FACE_ALPHA = 0.15
 _LINE_PIXELS = 2.5
+_OUTLINE_PIXELS = 2.0
 _OVERSHOOT_PIXELS = 8.0
 _DRAFT_COLOR = "#FFFFFF"
 _LINE_TYPES = frozenset({"line", "path"})
@@ -125,13 +126,14 @@ def line_edge_width(vertices: ArrayLike, scale: Sequence[float], pixels_per_worl
 def shape_edge_width(
     shape_type: str, vertices: ArrayLike, scale: Sequence[float], pixels_per_world: float
 ) -> float:
-    """Return the edge width of any shape: none, unless it has no face to be seen by.
+    """Return the edge width of any shape, so that it shows some screen pixels thick.
 
-    The outline of a rectangle would be drawn many times thicker along the stretched axis.
+    The outline of a rectangle is drawn many times thicker along the stretched axis. The width is
+    chosen for that axis; the sides across it are too thin to be seen, where the face ends.
     """
     if shape_type in _LINE_TYPES:
         return line_edge_width(vertices, scale, pixels_per_world)
-    return 0.0
+    return _OUTLINE_PIXELS / (max(abs(float(value)) for value in scale[-2:]) * pixels_per_world)
 
 
 def text_style(num_shapes: int) -> dict[str, Any]:
