@@ -218,6 +218,14 @@ def test_the_caption_counts_windows(plot: VelocityPlot) -> None:
     assert "ROI 3 not shown" in caption
 
 
+def test_many_traces_are_counted_together(plot: VelocityPlot) -> None:
+    traces = tuple(make_trace([1, np.nan], label=f"ROI {i}") for i in range(30))
+    plot.set_model(PlotModel(traces))
+    assert text_of(plot, "velocity_plot_caption") == "30 ROIs: 60 windows, 30 not measured"
+    assert len(plot.show_cursor(0.0)) == 30
+    assert text_of(plot, "velocity_plot_readout").endswith("…")
+
+
 def test_the_cursor_reads_values_and_reasons(plot: VelocityPlot) -> None:
     plot.set_model(PlotModel((make_trace([1, np.nan, 3]), make_trace([7, 8], label="ROI 2"))))
     assert plot.show_cursor(0.0) == ("ROI 1 at 0.00 s: 1.000 µm/s", "ROI 2 at 0.00 s: 7.000 µm/s")

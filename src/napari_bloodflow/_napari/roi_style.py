@@ -249,9 +249,9 @@ def prepare_drawing(layer: Shapes) -> None:
     """Give the next shape that is drawn a colour of no ROI, and lines a width to be seen by."""
     if not layer.mode.startswith("add_"):
         return
-    has_face = layer.mode in ("add_rectangle", "add_ellipse")
+    kind = "rectangle" if layer.mode in ("add_rectangle", "add_ellipse") else "line"
     diagonal = np.array([[0.0, 0.0], 1 / layer.scale[-2:]])
-    width = 0.0 if has_face else line_edge_width(diagonal, layer.scale, 1.0 / layer.scale_factor)
+    width = shape_edge_width(kind, diagonal, layer.scale, 1.0 / layer.scale_factor)
     # Otherwise the selected shapes would be given these too.
     with layer.block_update_properties():
         layer.current_face_color = _rgba(_DRAFT_COLOR, _FACE_ALPHA)

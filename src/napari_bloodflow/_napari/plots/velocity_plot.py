@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 import html
-import math
-from typing import TYPE_CHECKING, Any
 
 # Before pyqtgraph, which takes the Qt binding that is there.
-from qtpy.QtCore import QPointF, Qt, Signal
+from qtpy.QtCore import QPointF, Qt
 from qtpy.QtGui import QColor
 from qtpy.QtWidgets import (
     QLabel,
@@ -19,7 +17,6 @@ from qtpy.QtWidgets import (
 )
 
 # isort: split
-import numpy as np
 import pyqtgraph as pg
 from napari.utils.theme import get_theme
 
@@ -29,92 +26,14 @@ from napari_bloodflow._napari.plots.plot_model import (
     format_time,
     format_value,
     pretty_unit,
-    visible_part,
 )
-
-if TYPE_CHECKING:
-    from numpy.typing import NDArray
-    from qtpy.QtCore import QEvent
+from napari_bloodflow._napari.plots.trace_item import TraceItem, make_canvas
 
 __all__ = ["EMPTY_TEXT", "VelocityPlot", "readable_color"]
 
 EMPTY_TEXT = "Press Run to measure"
-_RUG_PIXELS = 6
 _MIN_CONTRAST = 2.2
-_STALE_ALPHA = 110
-
-
-class _Canvas(pg.PlotWidget):
-    """A pyqtgraph plot that says when the pointer has left it."""
-
-    pointer_left = Signal()
-
-    def leaveEvent(self, event: QEvent) -> None:
-        super().leaveEvent(event)
-        self.pointer_left.emit()
-
-
-class _View(pg.ViewBox):
-    """A view that shows all of the time axis without margins, and room for the rug below."""
-
-    def suggestPadding(self, axis: int) -> float:
-        return 0.01 if axis == pg.ViewBox.XAxis else 0.07
-
-
-class _TraceItem(pg.PlotCurveItem):
-    """The line of a trace, reduced to what is in view.
-
-    Its bounds are those of the whole trace, so that *View all* shows all.
-
-    Parameters
-    ----------
-    trace : Trace
-        What to draw.
-    """
-
-    def __init__(self, trace: Trace) -> None:
-        super().__init__(connect="finite", antialias=False)
-        self.trace = trace
-        self.dots = pg.ScatterPlotItem(size=3, pen=None, pxMode=True)
-        self.rug = pg.PlotCurveItem(connect="pairs", antialias=False)
-        self.mean_line = pg.InfiniteLine(pos=trace.mean, angle=0, movable=False)
-        self.mean_line.setVisible(math.isfinite(trace.mean) and not trace.is_stale)
-        self._missing_x: NDArray[np.float64] = trace.x[~np.isfinite(trace.y)]
-
-    def dataBounds(
-        self, ax: int, frac: float = 1.0, orthoRange: tuple[float, float] | None = None
-    ) -> tuple[float | None, float | None]:
-        trace = self.trace
-        values, other = (trace.x, trace.y) if ax == 0 else (trace.y, trace.x)
-        if orthoRange is not None:
-            values = values[(other >= orthoRange[0]) & (other <= orthoRange[1])]
-        values = values[np.isfinite(values)]
-        return (float(values.min()), float(values.max())) if values.size else (None, None)
-
-    def paint_with(self, color: QColor, mean_color: QColor) -> None:
-        """Use one colour for what belongs to the trace, and one for its mean."""
-        line = QColor(color)
-        if self.trace.is_stale:
-            line.setAlpha(_STALE_ALPHA)
-        self.setPen(pg.mkPen(line, width=1))
-        self.dots.setBrush(pg.mkBrush(line))
-        self.rug.setPen(pg.mkPen(line, width=1))
-        self.mean_line.setPen(pg.mkPen(mean_color, width=1, style=Qt.PenStyle.DashLine))
-
-    def follow_view(self, view: Any, level: int) -> None:
-        """Draw again what is in view; the rug is `level` rows above the lower edge."""
-        (x_min, x_max), (y_min, _) = view.viewRange()
-        width = max(1, int(view.width()))
-        shown = visible_part(self.trace, x_min, x_max, width)
-        self.setData(shown.x, shown.y)
-        self.dots.setData(shown.lone_x, shown.lone_y)
-        pixel_x, pixel_y = view.viewPixelSize()
-        missing = self._missing_x[(self._missing_x >= x_min) & (self._missing_x <= x_max)]
-        if missing.size > width:
-            missing = missing[np.unique(((missing - x_min) / pixel_x).astype(int), True)[1]]
-        low = y_min + (1 + level * (_RUG_PIXELS + 2)) * pixel_y
-        ends = np.tile((low, low + _RUG_PIXELS * pixel_y), missing.size)
-        self.rug.setData(np.repeat(missing, 2), ends)
+_MAX_NAMED = 6  # traces that are named one by one
 
 
 class VelocityPlot(QWidget):
@@ -135,7 +54,7 @@ class VelocityPlot(QWidget):
         super().__init__(parent)
         self.setObjectName("velocity_plot")
         self._model = PlotModel()
-        self._items: list[_TraceItem] = []
+        self._items: list[TraceItem] = []
         self._foreground = QColor("white")
         self._background = QColor("black")
 
@@ -147,7 +66,7 @@ class VelocityPlot(QWidget):
         self._empty.setObjectName("velocity_plot_empty")
         self._empty.setAlignment(Qt.AlignmentFlag.AlignHCenter | Qt.AlignmentFlag.AlignVCenter)
         self._empty.setWordWrap(True)
-        self._canvas = _make_canvas()
+        self._canvas = make_canvas()
         self._cursor = pg.InfiniteLine(angle=90, movable=False)
         self._zero = pg.InfiniteLine(pos=0, angle=0, movable=False)
         for line in (self._cursor, self._zero):
@@ -208,7 +127,7 @@ class VelocityPlot(QWidget):
             for part in (item, item.dots, item.rug, item.mean_line):
                 plot.removeItem(part)
         self._model = model
-        self._items = [_TraceItem(trace) for trace in model.traces]
+        self._items = [TraceItem(trace) for trace in model.traces]
         for item in self._items:
             plot.addItem(item)
             for part in (item.dots, item.rug, item.mean_line):
@@ -255,17 +174,23 @@ class VelocityPlot(QWidget):
         self._caption.setVisible(not self.is_empty)
         self._readout.setVisible(not self.is_empty)
         # Room for two traces a line, so that the plot keeps its size while it is read.
-        lines = 1 + len(self._items) // 2
+        lines = 1 + min(len(self._items), _MAX_NAMED) // 2
         self._readout.setMinimumHeight(lines * self._readout.fontMetrics().lineSpacing())
 
     def _captions(self) -> list[str]:
         lines = []
-        for trace in self._model.traces:
+        traces = self._model.traces
+        if len(traces) > _MAX_NAMED:
+            total = sum(trace.x.size for trace in traces)
+            missing = sum(trace.num_missing for trace in traces)
+            lines.append(f"{len(traces)} ROIs: {total} windows, {missing} not measured")
+            traces = ()
+        for trace in traces:
             swatch = f'<span style="color:{self._color(trace).name()}">■</span>'
             count = f"{trace.x.size} window{'' if trace.x.size == 1 else 's'}"
-            missing = f", {trace.num_missing} not measured" if trace.num_missing else ""
+            gaps = f", {trace.num_missing} not measured" if trace.num_missing else ""
             stale = ", out of date" if trace.is_stale else ""
-            lines.append(f"{swatch}&nbsp;{html.escape(trace.label)}: {count}{missing}{stale}")
+            lines.append(f"{swatch}&nbsp;{_unbroken(f'{trace.label}: {count}{gaps}{stale}')}")
         if self._model.left_out:
             labels = html.escape(", ".join(self._model.left_out))
             lines.append(f"{labels} not shown: measured in other units")
@@ -319,12 +244,14 @@ class VelocityPlot(QWidget):
             lines.append(f"{trace.label} at {time}: {value}")
             color = self._color(trace).name()
             is_alone = len(self._model.traces) == 1
-            words = html.escape(lines[-1] if is_alone else f"{trace.label}: {value}")
+            words = _unbroken(lines[-1] if is_alone else f"{trace.label}: {value}")
             colored.append(f'<span style="color:{color}">■</span>&nbsp;{words}')
         if lines and len(self._model.traces) > 1:
             colored.insert(0, format_time(self._model.traces[0], x))
         self._cursor.setPos(x)
         self._cursor.setVisible(not self.is_empty)
+        if len(colored) > _MAX_NAMED + 1:
+            colored[_MAX_NAMED + 1 :] = ["…"]
         self._readout.setText(" &nbsp; ".join(colored) or "&nbsp;")
         return tuple(lines)
 
@@ -368,28 +295,15 @@ def _contrast(one: QColor, other: QColor) -> float:
     return (bright + 0.05) / (dark + 0.05)
 
 
+def _unbroken(text: str) -> str:
+    """Return text as HTML; short text stays in one line."""
+    escaped = html.escape(text)
+    return escaped.replace(" ", "&nbsp;") if len(text) < 40 else escaped
+
+
 def _label(name: str) -> QLabel:
     label = QLabel()
     label.setObjectName(name)
     label.setTextFormat(Qt.TextFormat.RichText)
     label.setWordWrap(True)
     return label
-
-
-def _make_canvas() -> _Canvas:
-    canvas = _Canvas(viewBox=_View())
-    canvas.setObjectName("velocity_plot_canvas")
-    canvas.setToolTip("Wheel and drag zoom and move; the button A shows all again")
-    plot = canvas.getPlotItem()
-    for name in ("bottom", "left"):
-        axis = plot.getAxis(name)
-        axis.enableAutoSIPrefix(False)
-    plot.getAxis("bottom").setStyle(hideOverlappingLabels=False)
-    # Logarithms and spectra of the plot's own menu do not know our items, and its export would
-    # write the reduced line. What is left is about the axes.
-    plot.setMenuEnabled(False, True)
-    canvas.scene().contextMenu.clear()
-    # These are made without a parent and would outlive the window.
-    for menu in (plot.ctrlMenu, plot.getViewBox().menu):
-        menu.setParent(canvas, menu.windowFlags())
-    return canvas

@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from napari.utils.notifications import show_error, show_info
-from qtpy.QtCore import QEvent, QSize, QTimer
-from qtpy.QtWidgets import QBoxLayout, QCheckBox, QVBoxLayout, QWidget
+from qtpy.QtCore import QEvent, QSize, Qt, QTimer
+from qtpy.QtWidgets import QBoxLayout, QCheckBox, QFrame, QScrollArea, QVBoxLayout, QWidget
 
 from napari_bloodflow._napari.plots.plot_model import PlotModel, velocity_plot_model
 from napari_bloodflow._napari.plots.velocity_plot import EMPTY_TEXT, VelocityPlot
@@ -105,16 +105,32 @@ class VelocityDock(QWidget):
         ):
             column.addWidget(part)
         column.addStretch(1)
-        self._layout = QBoxLayout(QBoxLayout.Direction.TopToBottom, self)
+        content = QWidget()
+        self._layout = QBoxLayout(QBoxLayout.Direction.TopToBottom, content)
         self._layout.setContentsMargins(6, 6, 6, 6)
         self._layout.setSpacing(8)
         self._layout.addWidget(self._controls)
-        self._layout.addWidget(self._plot, 1)
-        self._layout.addStretch(0)
+        # Room that the plot does not take stays free.
+        self._layout.addWidget(self._plot, 1000)
+        self._layout.addStretch(1)
+        # Docks share the height of the window.
+        area = QScrollArea(self)
+        area.setFrameShape(QFrame.Shape.NoFrame)
+        area.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
+        area.setWidgetResizable(True)
+        area.setWidget(content)
+        outer = QVBoxLayout(self)
+        outer.setContentsMargins(0, 0, 0, 0)
+        outer.addWidget(area)
 
     def sizeHint(self) -> QSize:
         """Return a size that leaves room for the canvas in a window of 1400 x 900."""
         return QSize(380, 600)
+
+    def minimumSizeHint(self) -> QSize:
+        """Return a size in which something of the plot is seen, the rest by scrolling."""
+        is_wide = self._layout.direction() == QBoxLayout.Direction.LeftToRight
+        return QSize(330, 220 if is_wide else 320)
 
     def resizeEvent(self, event: QResizeEvent | None) -> None:
         """Put the plot below the controls in a narrow dock, beside them in a wide one."""
@@ -125,6 +141,7 @@ class VelocityDock(QWidget):
         if self._layout.direction() != wanted:
             self._layout.setDirection(wanted)
             self._controls.setMaximumWidth(_CONTROLS_WIDTH if is_wide else _UNLIMITED)
+            self.updateGeometry()
         # A trace that is higher than wide is hard to read.
         height = _UNLIMITED if is_wide else max(_LEAST_PLOT_HEIGHT, self.width())
         self._plot.setMaximumHeight(height)

@@ -1,0 +1,128 @@
+"""Parts of a plot: a canvas that suits a dock, and a line that is reduced to what is in view."""
+
+from __future__ import annotations
+
+import math
+from typing import TYPE_CHECKING, Any
+
+# Before pyqtgraph, which takes the Qt binding that is there.
+from qtpy.QtCore import QSize, Qt, Signal
+from qtpy.QtGui import QColor
+
+# isort: split
+import numpy as np
+import pyqtgraph as pg
+
+from napari_bloodflow._napari.plots.plot_model import visible_part
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+    from qtpy.QtCore import QEvent
+
+    from napari_bloodflow._napari.plots.plot_model import Trace
+
+__all__ = ["PlotCanvas", "TraceItem", "make_canvas"]
+
+_RUG_PIXELS = 6
+_STALE_ALPHA = 110
+
+
+class PlotCanvas(pg.PlotWidget):
+    """A pyqtgraph plot that says when the pointer has left it."""
+
+    pointer_left = Signal()
+
+    def sizeHint(self) -> QSize:
+        """Return a small size; layouts give what they have beyond it."""
+        return QSize(280, 140)
+
+    def leaveEvent(self, event: QEvent) -> None:
+        """Say that the pointer has left."""
+        super().leaveEvent(event)
+        self.pointer_left.emit()
+
+
+class _View(pg.ViewBox):
+    """A view that shows all of the time axis without margins, and room for the rug below."""
+
+    def suggestPadding(self, axis: int) -> float:
+        """Return the margin along an axis, as a part of it."""
+        return 0.01 if axis == pg.ViewBox.XAxis else 0.07
+
+
+class TraceItem(pg.PlotCurveItem):
+    """The line of a trace, reduced to what is in view.
+
+    Its bounds are those of the whole trace, so that *View all* shows all.
+
+    Parameters
+    ----------
+    trace : Trace
+        What to draw.
+    """
+
+    def __init__(self, trace: Trace) -> None:
+        super().__init__(connect="finite", antialias=False)
+        self.trace = trace
+        self.dots = pg.ScatterPlotItem(size=3, pen=None, pxMode=True)
+        self.rug = pg.PlotCurveItem(connect="pairs", antialias=False)
+        self.mean_line = pg.InfiniteLine(pos=trace.mean, angle=0, movable=False)
+        self.mean_line.setVisible(math.isfinite(trace.mean) and not trace.is_stale)
+        self._missing_x: NDArray[np.float64] = trace.x[~np.isfinite(trace.y)]
+
+    def dataBounds(
+        self, ax: int, frac: float = 1.0, orthoRange: tuple[float, float] | None = None
+    ) -> tuple[float | None, float | None]:
+        """Return the bounds of the whole trace along an axis, for pyqtgraph."""
+        trace = self.trace
+        values, other = (trace.x, trace.y) if ax == 0 else (trace.y, trace.x)
+        if orthoRange is not None:
+            values = values[(other >= orthoRange[0]) & (other <= orthoRange[1])]
+        values = values[np.isfinite(values)]
+        return (float(values.min()), float(values.max())) if values.size else (None, None)
+
+    def paint_with(self, color: QColor, mean_color: QColor) -> None:
+        """Use one colour for what belongs to the trace, and one for its mean."""
+        line = QColor(color)
+        if self.trace.is_stale:
+            line.setAlpha(_STALE_ALPHA)
+        self.setPen(pg.mkPen(line, width=1))
+        self.dots.setBrush(pg.mkBrush(line))
+        self.rug.setPen(pg.mkPen(line, width=1))
+        self.mean_line.setPen(pg.mkPen(mean_color, width=1, style=Qt.PenStyle.DashLine))
+
+    def follow_view(self, view: Any, level: int) -> None:
+        """Draw again what is in view; the rug is `level` rows above the lower edge."""
+        (x_min, x_max), (y_min, _) = view.viewRange()
+        width = max(1, int(view.width()))
+        shown = visible_part(self.trace, x_min, x_max, width)
+        self.setData(shown.x, shown.y)
+        self.dots.setData(shown.lone_x, shown.lone_y)
+        pixel_x, pixel_y = view.viewPixelSize()
+        missing = self._missing_x[(self._missing_x >= x_min) & (self._missing_x <= x_max)]
+        if missing.size > width:
+            missing = missing[np.unique(((missing - x_min) / pixel_x).astype(int), True)[1]]
+        low = y_min + (1 + level * (_RUG_PIXELS + 2)) * pixel_y
+        ends = np.tile((low, low + _RUG_PIXELS * pixel_y), missing.size)
+        self.rug.setData(np.repeat(missing, 2), ends)
+
+
+def make_canvas() -> PlotCanvas:
+    """Return an empty canvas with the time axis at its lower edge."""
+    canvas = PlotCanvas(viewBox=_View())
+    canvas.setObjectName("velocity_plot_canvas")
+    canvas.setToolTip("Wheel and drag zoom and move; the button A shows all again")
+    plot = canvas.getPlotItem()
+    for name in ("bottom", "left"):
+        axis = plot.getAxis(name)
+        axis.enableAutoSIPrefix(False)
+    plot.getAxis("bottom").setStyle(hideOverlappingLabels=False)
+    plot.setContentsMargins(0, 6, 16, 0)  # room for half a label at the ends
+    # Logarithms and spectra of the plot's own menu do not know our items, and its export would
+    # write the reduced line. What is left is about the axes.
+    plot.setMenuEnabled(False, True)
+    canvas.scene().contextMenu.clear()
+    # These are made without a parent and would outlive the window.
+    for menu in (plot.ctrlMenu, plot.getViewBox().menu):
+        menu.setParent(canvas, menu.windowFlags())
+    return canvas
