@@ -32,6 +32,7 @@ from napari_bloodflow._napari.roi_style import (
     paint_shapes,
     prepare_drawing,
     roi_layer_data,
+    shape_edge_width,
     text_style,
     write_features,
 )
@@ -214,7 +215,9 @@ class RoiSync:
 
     def _on_features(self) -> None:
         is_finishing = self._is_pending and self._layer.mode in _CLICKED_MODES
-        if not (self._is_changing or is_finishing):
+        if self._is_pressed:
+            self._is_pending = True
+        elif not (self._is_changing or is_finishing):
             self._settle()
 
     def _on_set_data(self) -> None:
@@ -488,7 +491,9 @@ class RoiSync:
                 for start, (_, vertices) in zip(leading, shapes, strict=True)
             ],
             shape_type=types,
-            edge_width=[0.0] * len(rois),
+            edge_width=[
+                shape_edge_width(*shape, layer.scale, 1.0 / layer.scale_factor) for shape in shapes
+            ],
             edge_color=np.array([edge_rgba(roi.roi_id) for roi in rois]),
             face_color=np.array([face_rgba(roi.roi_id) for roi in rois]),
             z_index=z_index,
