@@ -7,11 +7,12 @@ import weakref
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from napari import Viewer
+from napari.components import ViewerModel
 from napari.utils.notifications import notification_manager
 from qtpy.QtCore import QModelIndex, Qt
 from qtpy.QtTest import QTest
 from qtpy.QtWidgets import (
-    QApplication,
     QComboBox,
     QDoubleSpinBox,
     QFileDialog,
@@ -27,6 +28,7 @@ from qtpy.QtWidgets import (
 
 from napari_bloodflow import LineEndpoints, RectRoiBounds
 from napari_bloodflow._napari.session import get_session
+from napari_bloodflow._napari.widgets.acquisition_dock import AcquisitionDock
 from napari_bloodflow.synthetic import moving_streaks, write_tiff
 
 if TYPE_CHECKING:
@@ -46,12 +48,20 @@ ID, NAME, KIND, TIME, POSITION, RESULTS = range(6)
 
 
 class Bench:
-    """A viewer with the dock in it, and hands to use them."""
+    """A viewer with the dock in it, and hands to use them.
+
+    A ViewerModel has no window; the dock is then a window of its own.
+    """
 
     def __init__(self, viewer: Any, qtbot: QtBot) -> None:
         self.viewer = viewer
         self.qtbot = qtbot
-        _, self.dock = viewer.window.add_plugin_dock_widget(PLUGIN, "Acquisition")
+        if isinstance(viewer, Viewer):
+            _, self.dock = viewer.window.add_plugin_dock_widget(PLUGIN, "Acquisition")
+        else:
+            self.dock = AcquisitionDock(viewer)
+            qtbot.addWidget(self.dock)
+            self.dock.show()
 
     @property
     def session(self) -> ViewerSession:
@@ -153,6 +163,12 @@ def bench(make_napari_viewer_proxy: Callable[..., Any], qtbot: QtBot) -> Bench:
 
 
 @pytest.fixture
+def windowless(qtbot: QtBot) -> Bench:
+    """A bench without a canvas: Mesa 22.3 crashes when an image outlives the layers above it."""
+    return Bench(ViewerModel(), qtbot)
+
+
+@pytest.fixture
 def k05(copy_fixture: Callable[[str], Path]) -> Path:
     return copy_fixture("cloudscope/may2026") / "k05_pulsatile.tif"
 
@@ -210,8 +226,9 @@ def test_the_dock_shows_what_was_open_before_it(
 
 
 def test_closing_all_layers_of_a_saved_file_brings_the_welcome_back(
-    bench: Bench, k05: Path
+    windowless: Bench, k05: Path
 ) -> None:
+    bench = windowless
     bench.open(k05)
     bench.wait(lambda: bench.is_seen("file_panel"))
     bench.viewer.layers.clear()
@@ -253,7 +270,7 @@ def test_a_roi_drawn_or_changed_elsewhere_appears(bench: Bench, k05: Path) -> No
     acq.rois.create(LineEndpoints(0, 0, 200, 10), name="streak")
     bench.wait(lambda: bench.num_rows == 2)
     assert bench.cell(1, KIND) == "╱"
-    assert "needs a rectangle" in bench.tip(1, KIND) or "need a rectangle" in bench.tip(1, KIND)
+    assert "need a rectangle" in bench.tip(1, KIND)
     acq.rois.rename(2, "a streak")
     acq.rois.edit(2, LineEndpoints(100, 0, 200, 10))
     bench.wait(lambda: bench.cell(1, NAME) == "a streak")
@@ -522,7 +539,8 @@ def test_without_problems_there_is_no_list(bench: Bench, uncalibrated: Path) -> 
     assert not bench.is_seen("problems_panel")
 
 
-def test_deleted_layers_can_be_shown_again(bench: Bench, k05: Path) -> None:
+def test_deleted_layers_can_be_shown_again(windowless: Bench, k05: Path) -> None:
+    bench = windowless
     bench.open(k05)
     bench.wait(lambda: bench.is_seen("file_panel"))
     assert not bench.is_seen("show_layers")
@@ -649,13 +667,12 @@ def test_nothing_listens_once_the_dock_is_closed(bench: Bench, k05: Path) -> Non
         assert count() == listening
         wrapper.hide()
         assert count() == silent
-    bench.viewer.window.remove_dock_widget(wrapper)
     for _ in range(3):
-        _, dock = bench.viewer.window.add_plugin_dock_widget(PLUGIN, "Acquisition")
-        bench.wait(lambda: count() == listening)
-        bench.viewer.window.remove_dock_widget(dock)
-        QApplication.processEvents()
+        bench.viewer.window.remove_dock_widget(bench.dock)
+        bench.dock.deleteLater()
         assert count() == silent
+        _, bench.dock = bench.viewer.window.add_plugin_dock_widget(PLUGIN, "Acquisition")
+        bench.wait(lambda: count() == listening)
 
 
 def test_a_closed_dock_is_gone(

@@ -32,6 +32,9 @@ if TYPE_CHECKING:
 
 __all__ = ["ShownAcquisition", "ViewerSession", "get_session", "open_in_viewer", "viewer_of_caller"]
 
+# Outlines are drawn anew when the zoom has stood still for as long as this.
+_ZOOM_SETTLED_MS = 150
+
 
 @dataclass(eq=False)
 class ShownAcquisition:
@@ -93,11 +96,13 @@ class ViewerSession:
         self._direction: TimeDirection = default_time_direction()
         self._fitted_camera: tuple[Any, ...] | None = None
         self._is_writing_status = False
+        self._zoom_timer: QTimer | None = None
         viewer.layers.events.inserted.connect(self._on_layer_inserted)
         viewer.layers.events.removed.connect(self._on_layer_removed)
         viewer.layers.selection.events.active.connect(self._on_active_layer)
         viewer.canvas.events.size.connect(self._on_canvas_resized)
         viewer.events.status.connect(self._on_status)
+        viewer.scene.camera.events.zoom.connect(self._on_zoom)
         for layer in list(viewer.layers):
             self._adopt(layer)
 
@@ -171,7 +176,18 @@ class ViewerSession:
         """Make an acquisition the one that docks show."""
         if self._active is not shown:
             self._active = shown
+            self._bring_to_front(shown)
             self.active_changed.emit(shown)
+
+    def _bring_to_front(self, shown: ShownAcquisition) -> None:
+        """Hide the other kymographs, which fill the canvas too."""
+        for other in self._shown:
+            for layer in other.layers:
+                if other is not shown:
+                    layer.visible = False
+        if not any(layer.visible for layer in shown.layers):
+            for layer in shown.layers:
+                layer.visible = True
 
     def show_layers(self, shown: ShownAcquisition) -> None:
         """Add the layers of an acquisition that were deleted from the viewer."""
@@ -355,6 +371,21 @@ class ViewerSession:
         untouched = self._fitted_camera == self._camera_state()
         if untouched and self._active is not None and self._active.stretch is None:
             self.fit_view()
+
+    def _on_zoom(self) -> None:
+        if QApplication.instance() is None:
+            return
+        if self._zoom_timer is None:
+            self._zoom_timer = QTimer()
+            self._zoom_timer.setSingleShot(True)
+            self._zoom_timer.setInterval(_ZOOM_SETTLED_MS)
+            self._zoom_timer.timeout.connect(self._on_zoom_settled)
+        self._zoom_timer.start()
+
+    def _on_zoom_settled(self) -> None:
+        for shown in self._shown:
+            if shown.sync is not None:
+                shown.sync.refresh_line_widths()
 
     # ---- status line
 

@@ -275,13 +275,21 @@ class AnalysisSet:
         Raises
         ------
         AnalysisError
-            If the ROI was deleted while the run was under way.
+            If the ROI was deleted, or another analysis that excludes this one was added, while
+            the run was under way.
         """
         key = run.key
         if self._source.get_analysis_state(key.channel, key.roi_id) is None:
             raise AnalysisError(f"ROI {key.roi_id} was deleted while it was being measured")
-        analysis = self.get_or_create(key, run.params)
-        analysis.set_result(result)
+        analysis = self.get(key)
+        if analysis is None:
+            self._check_new(key)
+            analysis = run.analysis_type(key, run.params, self._source)
+            analysis.set_result(result)
+            self.adopt(analysis)
+        else:
+            analysis.update_detection_params(run.params)
+            analysis.set_result(result)
         self.updated.emit(key)
         return analysis
 

@@ -168,7 +168,8 @@ class FilePanel(QWidget):
                 index = self._choice.count() - 1
                 self._choice.setItemData(index, item.acq.path, Qt.ItemDataRole.ToolTipRole)
         for index, label in enumerate(_distinct_names(shown)):
-            mark = " ●" if shown[index].acq.is_dirty else ""
+            is_marked = shown[index] is not active and shown[index].acq.is_dirty
+            mark = " ●" if is_marked else ""
             if self._choice.itemText(index) != label + mark:
                 self._choice.setItemText(index, label + mark)
         if active in shown:

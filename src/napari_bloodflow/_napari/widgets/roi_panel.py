@@ -7,7 +7,7 @@ from weakref import WeakKeyDictionary
 
 from qtpy.QtCore import Qt, Signal
 from qtpy.QtGui import QKeySequence
-from qtpy.QtWidgets import QHBoxLayout, QMessageBox, QShortcut, QWidget
+from qtpy.QtWidgets import QHBoxLayout, QMessageBox, QWidget
 
 from napari_bloodflow._napari.widgets.deleted_rois import DeletedRois
 from napari_bloodflow._napari.widgets.parts import Notice, Section, push_button
@@ -16,6 +16,8 @@ from napari_bloodflow._napari.widgets.roi_table import RoiTableModel, RoiTableVi
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+
+    from qtpy.QtGui import QKeyEvent
 
     from napari_bloodflow._napari.session import ShownAcquisition, ViewerSession
     from napari_bloodflow.acquisition.acq_image import AcqImage
@@ -79,9 +81,6 @@ class RoiPanel(Section):
         self.body.addWidget(self._table, 1)
         self.body.addWidget(self._unusable)
         self.body.addLayout(buttons)
-        shortcut = QShortcut(QKeySequence(QKeySequence.StandardKey.Undo), self)
-        shortcut.setContext(Qt.ShortcutContext.WidgetWithChildrenShortcut)
-        shortcut.activated.connect(self._on_undo)
         self._table.picked.connect(self._on_picked)
         self._table.delete_asked.connect(self._on_delete)
         self._table.edit_ended.connect(self._on_edit_ended)
@@ -123,6 +122,13 @@ class RoiPanel(Section):
     def _on_edit_ended(self) -> None:
         if self._is_behind:
             self.refresh()
+
+    def keyPressEvent(self, event: QKeyEvent | None) -> None:
+        """Take Ctrl+Z of the table and of the buttons; a name being typed keeps its own."""
+        if event is not None and event.matches(QKeySequence.StandardKey.Undo):
+            self._on_undo()
+        else:
+            super().keyPressEvent(event)
 
     # ---- following
 

@@ -233,13 +233,12 @@ def _checked_num_windows(image: NDArray[Any], window_width: int) -> int:
     total = num_windows(num_rows, window_width)
     if not total:
         raise ValueError(
-            f"too few lines (too_short): a window needs {window_width} rows, the image has "
-            f"{num_rows}; choose a smaller window width or a longer ROI"
+            f"too few lines: a window needs {window_width}, and there are {num_rows};"
+            " choose a smaller window width or a longer ROI"
         )
     if num_columns < 2:
         raise ValueError(
-            "the line is too narrow (too_narrow): motion needs at least 2 columns, the image has "
-            f"{num_columns}"
+            f"too narrow: motion needs at least 2 pixels along the line, and there is {num_columns}"
         )
     return total
 
