@@ -201,6 +201,36 @@ def test_the_kymograph_fits_a_resized_canvas_until_the_user_moves_the_view(
     assert session.image_layers[0].scale[1] == fitted
 
 
+@pytest.mark.parametrize("direction", ["right", "down"])
+def test_stretching_keeps_the_middle_in_the_middle(
+    viewer: ViewerModel, k05: Path, direction: str
+) -> None:
+    session = open_in_viewer(k05, viewer)
+    session.set_time_direction(direction)  # type: ignore[arg-type]
+    image = session.image_layers[0]
+
+    def middle() -> np.ndarray[Any, Any]:
+        world = np.array(viewer.scene.camera.center)[-2:][list(viewer.dims.order)]
+        return np.array(image.world_to_data(world))
+
+    before = middle()
+    session.set_stretch(3 * session.stretch)
+    np.testing.assert_allclose(middle(), before)
+
+
+def test_only_the_active_kymograph_is_visible(viewer: ViewerModel, k05: Path) -> None:
+    session = open_in_viewer(k05, viewer)
+    session.open(k05.with_name("k01_velocity.tif"))
+    first, second = session.shown
+    assert [layer.visible for layer in first.layers] == [False, False]
+    assert [layer.visible for layer in second.layers] == [True, True]
+    second.layers[0].visible = False
+    session.activate(first)
+    session.activate(second)
+    assert [layer.visible for layer in first.layers] == [False, False]
+    assert all(layer.visible for layer in second.layers)
+
+
 def test_a_stretch_is_above_zero(viewer: ViewerModel, k05: Path) -> None:
     session = open_in_viewer(k05, viewer)
     with pytest.raises(ValueError, match="above zero"):
@@ -211,14 +241,16 @@ def test_positions_are_told_in_seconds_and_micrometres(
     viewer: ViewerModel, k05: Path, tmp_path: Path
 ) -> None:
     session = open_in_viewer(k05, viewer)
-    world = session.image_layers[0].data_to_world((1000, 10))
-    assert session.describe_position(world) == "1.5 s, 3 um (line 1000, pixel 10)"
+    image = session.image_layers[0]
+    intensity = f"{image.data[1000, 10]}"
+    world = image.data_to_world((1000, 10))
+    assert session.describe_position(world) == (f"1.5 s, 3 um (line 1000, pixel 10): {intensity}")
     assert session.describe_position((-5.0, 0.0)) == ""
     plain = tmp_path / "plain.tif"
     tifffile.imwrite(plain, np.ones((50, 20), dtype="uint8"))
     session.open(plain)
     world = session.image_layers[0].data_to_world((7, 5))
-    assert session.describe_position(world) == "line 7, pixel 5 (not calibrated)"
+    assert session.describe_position(world) == "line 7, pixel 5 (not calibrated): 1"
 
 
 # ---- layers go

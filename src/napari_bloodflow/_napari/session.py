@@ -261,8 +261,8 @@ class ViewerSession:
     def _close(self, shown: ShownAcquisition) -> None:
         if shown.acq.is_dirty:
             show_warning(
-                f"{shown.acq.name} has unsaved changes. They are kept: save them, or show its"
-                " layers again, in the Acquisition dock."
+                f"{shown.acq.name} was removed with unsaved changes. As long as this viewer is"
+                " open, the Acquisition dock can save them or show its layers again."
             )
             return
         self._shown.remove(shown)
@@ -320,8 +320,14 @@ class ViewerSession:
         if not 0 < stretch < float("inf"):
             raise ValueError(f"the stretch must be a number above zero, not {stretch}")
         if self._active is not None:
+            factor = stretch / self.stretch
             self._active.stretch = float(stretch)
             self._apply_stretch(self._active)
+            # Layers stretch from their origin; keep in the middle what is in the middle.
+            camera = self.viewer.scene.camera
+            center = list(camera.center)
+            center[-2 if self._direction == "right" else -1] *= factor
+            camera.center = tuple(center)
             self.layout_changed.emit()
 
     def stretch_of(self, acq: AcqImage) -> float:
@@ -397,15 +403,12 @@ class ViewerSession:
             return
         self._is_writing_status = True
         try:
-            status = dict(self.viewer.status)
-            value = status.get("value") or ""
-            status["coordinates"] = f"{text}: {value}" if value else text
-            self.viewer.status = status
+            self.viewer.status = {**self.viewer.status, "coordinates": text}
         finally:
             self._is_writing_status = False
 
     def describe_position(self, world: tuple[float, ...]) -> str:
-        """Return time and position at a point of the canvas, with units.
+        """Return time, position and intensity at a point of the canvas, with units.
 
         Parameters
         ----------
@@ -419,17 +422,19 @@ class ViewerSession:
         """
         if self._active is None or not self._active.image_layers:
             return ""
-        row, column = self._active.image_layers[0].world_to_data(world)[-2:]
+        image = self._active.image_layers[0]
+        row, column = image.world_to_data(world)[-2:]
         acq = self._active.acq
         plane, calibration = acq.images.bounds, acq.calibration
         line, pixel = round(row), round(column)
         if not (0 <= line < plane.num_rows and 0 <= pixel < plane.num_columns):
             return ""
+        intensity = f"{image.data[line, pixel]:g}"
+        if not calibration.is_known:
+            return f"line {line}, pixel {pixel} (not calibrated): {intensity}"
         time = f"{line * calibration.dt_s:.6g} {calibration.time_unit}"
         position = f"{pixel * calibration.dx_um:.4g} {calibration.position_unit}"
-        if not calibration.is_known:
-            return f"line {line}, pixel {pixel} (not calibrated)"
-        return f"{time}, {position} (line {line}, pixel {pixel})"
+        return f"{time}, {position} (line {line}, pixel {pixel}): {intensity}"
 
 
 def _summary_of_problems(acq: AcqImage) -> str:

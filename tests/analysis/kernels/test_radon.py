@@ -241,7 +241,7 @@ def test_a_crop_and_a_strided_view_are_measured_like_a_copy() -> None:
     [
         ((64,), "u2", "2-D"),
         ((2, 64, 20), "u2", "2-D"),
-        ((15, 20), "u2", r"needs 16 rows, the image has 15"),
+        ((15, 20), "u2", r"needs 16, and there are 15"),
         ((64, 1), "u2", r"too narrow.*there is 1"),
         ((64, 0), "u2", r"too narrow"),
         ((64, 20), "c8", "complex64"),

@@ -47,7 +47,7 @@ class AcquisitionDock(QWidget):
         self._refreshing.timeout.connect(self._refresh)
 
         # napari adds an empty stretch below a dock that does not ask for the height.
-        self.setSizePolicy(QSizePolicy.Policy.Preferred, QSizePolicy.Policy.Expanding)
+        self.setSizePolicy(QSizePolicy.Policy.Preferred, QSizePolicy.Policy.Preferred)
         self._empty = EmptyPanel(session)
         self._file = FilePanel(session)
         self._rois = RoiPanel(session)
@@ -87,8 +87,8 @@ class AcquisitionDock(QWidget):
         return page
 
     def sizeHint(self) -> QSize:
-        """Return a size that leaves room for the canvas in a window of 1400 x 900."""
-        return QSize(360, 560)
+        """Return a size that leaves room for canvas and plot in a window of 1400 x 900."""
+        return QSize(360, 430)
 
     # ---- life cycle
 

@@ -78,9 +78,10 @@ class RoiPanel(Section):
         buttons.setSpacing(4)
         for button in (new, draw, self._delete, self._undo):
             buttons.addWidget(button, 1)
+        # Above the table, so that they are in sight however long it is.
+        self.body.addLayout(buttons)
         self.body.addWidget(self._table, 1)
         self.body.addWidget(self._unusable)
-        self.body.addLayout(buttons)
         self._table.picked.connect(self._on_picked)
         self._table.delete_asked.connect(self._on_delete)
         self._table.edit_ended.connect(self._on_edit_ended)

@@ -130,7 +130,7 @@ class VelocityDock(QWidget):
     def minimumSizeHint(self) -> QSize:
         """Return a size in which something of the plot is seen, the rest by scrolling."""
         is_wide = self._layout.direction() == QBoxLayout.Direction.LeftToRight
-        return QSize(330, 220 if is_wide else 320)
+        return QSize(330, 220 if is_wide else 430)
 
     def resizeEvent(self, event: QResizeEvent | None) -> None:
         """Put the plot below the controls in a narrow dock, beside them in a wide one."""

@@ -1,0 +1,40 @@
+"""The scripts that make pictures work."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[1]
+
+
+def run(script: str, *arguments: object) -> None:
+    done = subprocess.run(
+        [sys.executable, str(ROOT / "scripts" / script), *map(str, arguments)],
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+
+
+@pytest.mark.gui
+def test_the_pictures_of_the_docs_can_be_made(tmp_path: Path) -> None:
+    run("make_pictures.py", "--out", tmp_path)
+    made = {path.name for path in tmp_path.glob("*.png")}
+    assert made == {path.name for path in (ROOT / "docs" / "images").glob("*.png")}
+
+
+@pytest.mark.gui
+def test_the_demo_can_be_shown(tmp_path: Path) -> None:
+    subprocess.run(
+        [sys.executable, "-m", "napari_bloodflow", "demo", "--out", str(tmp_path)],
+        check=True,
+        capture_output=True,
+    )
+    run("demo_viewer.py", tmp_path, "--screenshot", tmp_path / "viewer.png")
+    assert (tmp_path / "viewer.png").stat().st_size > 10_000
