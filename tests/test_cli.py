@@ -108,6 +108,20 @@ def test_a_line_roi_is_refused(k05: Path) -> None:
     assert "ROI 2 is a line; an analysis needs a rectangle" in err
 
 
+def test_a_result_that_cannot_be_saved_is_a_failure_with_exit_code_1(
+    k05: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def no_space(*_: object) -> None:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr("os.replace", no_space)
+    code, out, err = run("velocity", k05, "--window", 32, "--save")
+    assert code == 1
+    assert "mean" in out
+    assert "No space left on device" in err
+    assert len(list(k05.parent.glob("k05*"))) == 3
+
+
 def bad_inputs(folder: Path) -> dict[str, Path]:
     rng = np.random.default_rng(0)
     paths = {name: folder / f"{name}.tif" for name in ("empty", "text", "rgb", "one_d", "missing")}
