@@ -4,30 +4,28 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from qtpy.QtCore import QSize, Qt, QTimer
+from qtpy.QtCore import QSize, Qt
 from qtpy.QtWidgets import QScrollArea, QSizePolicy, QStackedWidget, QVBoxLayout, QWidget
 
-from napari_bloodflow._napari.session import get_session
 from napari_bloodflow._napari.widgets.calibration_panel import CalibrationPanel
 from napari_bloodflow._napari.widgets.display_panel import DisplayPanel
 from napari_bloodflow._napari.widgets.file_panel import EmptyPanel, FilePanel
 from napari_bloodflow._napari.widgets.problems_panel import ProblemsPanel
 from napari_bloodflow._napari.widgets.roi_panel import RoiPanel
 from napari_bloodflow._napari.widgets.save_panel import SavePanel
+from napari_bloodflow._napari.widgets.session_dock import SessionDock
 
 if TYPE_CHECKING:
     from napari.components import ViewerModel
-    from qtpy.QtGui import QHideEvent, QShowEvent
 
     from napari_bloodflow._napari.session import ShownAcquisition
+    from napari_bloodflow._napari.widgets.session_dock import Slots
 
 __all__ = ["AcquisitionDock"]
 
 
-class AcquisitionDock(QWidget):
+class AcquisitionDock(SessionDock):
     """Shows the active acquisition of a viewer and lets its parts be edited and saved.
-
-    It listens while it is visible only: napari hides a closed dock and keeps it.
 
     Parameters
     ----------
@@ -36,16 +34,9 @@ class AcquisitionDock(QWidget):
     """
 
     def __init__(self, napari_viewer: ViewerModel) -> None:
-        super().__init__()
+        super().__init__(napari_viewer)
         self.setObjectName("acquisition_dock")
-        self._session = session = get_session(napari_viewer)
-        self._followed: tuple[tuple[Any, Any], ...] = ()
-        self._is_listening = False
-        self._refreshing = QTimer(self)
-        self._refreshing.setSingleShot(True)
-        self._refreshing.setInterval(0)
-        self._refreshing.timeout.connect(self._refresh)
-
+        session = self._session
         # napari adds an empty stretch below a dock that does not ask for the height.
         self.setSizePolicy(QSizePolicy.Policy.Preferred, QSizePolicy.Policy.Preferred)
         self._empty = EmptyPanel(session)
@@ -90,58 +81,19 @@ class AcquisitionDock(QWidget):
         """Return a size that leaves room for canvas and plot in a window of 1400 x 900."""
         return QSize(360, 430)
 
-    # ---- life cycle
+    # ---- following the session
 
-    def showEvent(self, event: QShowEvent | None) -> None:
-        """Start listening."""
-        super().showEvent(event)
-        if not self._is_listening:
-            self._is_listening = True
-            for signal, slot in self._session_slots():
-                signal.connect(slot)
-            self._follow()
-            self._refresh()
-
-    def hideEvent(self, event: QHideEvent | None) -> None:
-        """Stop listening: nothing of a dock that is not seen may keep running."""
-        super().hideEvent(event)
-        is_spontaneous = event is not None and event.spontaneous()
-        if self._is_listening and not is_spontaneous:
-            self._is_listening = False
-            self._refreshing.stop()
-            self._unfollow()
-            for signal, slot in self._session_slots():
-                signal.disconnect(slot)
-
-    def _session_slots(self) -> tuple[tuple[Any, Any], ...]:
-        session = self._session
-        return (
-            (session.active_changed, self._on_layers_changed),
-            (session.layers_changed, self._on_layers_changed),
-            (session.layout_changed, self._schedule),
-        )
+    def _session_slots(self) -> Slots:
+        return (*super()._session_slots(), (self._session.layout_changed, self._schedule))
 
     def _follow(self) -> None:
-        """Listen to the active acquisition and to the layer of its ROIs."""
-        active = self._session.active
-        wanted = () if active is None else self._slots_of(active)
-        if wanted == self._followed:
-            return
-        self._unfollow()
-        for signal, slot in wanted:
-            signal.connect(slot)
-        self._followed = wanted
-        if active is not None:
-            self._rois.watch(active.acq)
+        super()._follow()
+        if self._session.acq is not None:
+            self._rois.watch(self._session.acq)
 
-    def _unfollow(self) -> None:
-        for signal, slot in self._followed:
-            signal.disconnect(slot)
-        self._followed = ()
-
-    def _slots_of(self, shown: ShownAcquisition) -> tuple[tuple[Any, Any], ...]:
+    def _slots_of(self, shown: ShownAcquisition) -> Slots:
         slots: list[tuple[Any, Any]] = [
-            (shown.acq.changed, self._schedule),
+            *super()._slots_of(shown),
             (shown.acq.calibration_changed, self._schedule),
             (shown.acq.rois.changed, self._rois.on_rois_changed),
         ]
@@ -150,16 +102,6 @@ class AcquisitionDock(QWidget):
         if shown.roi_layer is not None:
             slots.append((shown.roi_layer.events.features, self._schedule))
         return tuple(slots)
-
-    # ---- refreshing
-
-    def _on_layers_changed(self) -> None:
-        self._follow()
-        self._schedule()
-
-    def _schedule(self) -> None:
-        if not self._refreshing.isActive():
-            self._refreshing.start()
 
     def _refresh(self) -> None:
         has_file = self._session.active is not None

@@ -5,23 +5,24 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from napari.utils.notifications import show_error, show_info
-from qtpy.QtCore import QEvent, QSize, Qt, QTimer
+from qtpy.QtCore import QEvent, QSize, Qt
 from qtpy.QtWidgets import QBoxLayout, QCheckBox, QFrame, QScrollArea, QVBoxLayout, QWidget
 
 from napari_bloodflow._napari.plots.plot_model import PlotModel, velocity_plot_model
 from napari_bloodflow._napari.plots.velocity_plot import EMPTY_TEXT, VelocityPlot
-from napari_bloodflow._napari.session import get_session
 from napari_bloodflow._napari.widgets.analysis_runner import EXPECTED_ERRORS, AnalysisRunner
 from napari_bloodflow._napari.widgets.parts import Notice, push_button
 from napari_bloodflow._napari.widgets.run_bar import RunBar
+from napari_bloodflow._napari.widgets.session_dock import SessionDock
 from napari_bloodflow._napari.widgets.velocity_choice import VelocityChoice
 from napari_bloodflow._napari.widgets.velocity_summary import VelocitySummary
 
 if TYPE_CHECKING:
     from napari.components import ViewerModel
-    from qtpy.QtGui import QHideEvent, QResizeEvent, QShowEvent
+    from qtpy.QtGui import QResizeEvent
 
     from napari_bloodflow._napari.session import ShownAcquisition
+    from napari_bloodflow._napari.widgets.session_dock import Slots
     from napari_bloodflow.acquisition.acq_image import AcqImage
     from napari_bloodflow.acquisition.roi_set import RoiSetChange
     from napari_bloodflow.analysis.base import Analysis, AnalysisKey
@@ -34,11 +35,10 @@ _LEAST_PLOT_HEIGHT = 260
 _UNLIMITED = 16_777_215  # Qt's own value
 
 
-class VelocityDock(QWidget):
+class VelocityDock(SessionDock):
     """Measures velocity in a rectangular ROI of the active acquisition, and plots it.
 
-    It listens while it is visible only: napari hides a closed dock and keeps it. A run goes on
-    while the dock is hidden, and ends with the dock or with its acquisition.
+    A run goes on while the dock is hidden, and ends with the dock or with its acquisition.
 
     Parameters
     ----------
@@ -47,17 +47,10 @@ class VelocityDock(QWidget):
     """
 
     def __init__(self, napari_viewer: ViewerModel) -> None:
-        super().__init__()
+        super().__init__(napari_viewer)
         self.setObjectName("velocity_dock")
-        self._session = get_session(napari_viewer)
-        self._followed: tuple[tuple[Any, Any], ...] = ()
-        self._is_listening = False
         self._told_of: tuple[AcqImage | None, AnalysisKey | None] = (None, None)
         self._run_acq: AcqImage | None = None
-        self._refreshing = QTimer(self)
-        self._refreshing.setSingleShot(True)
-        self._refreshing.setInterval(0)
-        self._refreshing.timeout.connect(self._refresh)
         self._runner = AnalysisRunner(self)
         self._runner.started.connect(self._on_started)
         self._runner.ended.connect(self._on_ended)
@@ -148,64 +141,27 @@ class VelocityDock(QWidget):
 
     # ---- life cycle
 
-    def showEvent(self, event: QShowEvent | None) -> None:
-        """Start listening."""
-        super().showEvent(event)
-        if not self._is_listening:
-            self._is_listening = True
-            for signal, slot in self._session_slots():
-                signal.connect(slot)
-            self._on_theme()
-            self._on_layers_changed()
-            self._refresh()
-
-    def hideEvent(self, event: QHideEvent | None) -> None:
-        """Stop listening; a run goes on."""
-        super().hideEvent(event)
-        is_spontaneous = event is not None and event.spontaneous()
-        if self._is_listening and not is_spontaneous:
-            self._is_listening = False
-            self._refreshing.stop()
-            self._unfollow()
-            for signal, slot in self._session_slots():
-                signal.disconnect(slot)
-
     def event(self, event: QEvent | None) -> bool:
         """End the run when napari takes the widget out of its closed dock."""
         if event is not None and event.type() == QEvent.Type.ParentChange and not self.parent():
             self._runner.cancel()
         return super().event(event)
 
-    def _session_slots(self) -> tuple[tuple[Any, Any], ...]:
-        session = self._session
-        return (
-            (session.active_changed, self._on_layers_changed),
-            (session.layers_changed, self._on_layers_changed),
-            (session.viewer.events.theme, self._on_theme),
-        )
+    def _session_slots(self) -> Slots:
+        return (*super()._session_slots(), (self._session.viewer.events.theme, self._on_theme))
 
-    def _follow(self) -> None:
-        active = self._session.active
-        wanted = () if active is None else self._slots_of(active)
-        if wanted != self._followed:
-            self._unfollow()
-            for signal, slot in wanted:
-                signal.connect(slot)
-            self._followed = wanted
-
-    def _unfollow(self) -> None:
-        for signal, slot in self._followed:
-            signal.disconnect(slot)
-        self._followed = ()
-
-    def _slots_of(self, shown: ShownAcquisition) -> tuple[tuple[Any, Any], ...]:
+    def _slots_of(self, shown: ShownAcquisition) -> Slots:
         slots: list[tuple[Any, Any]] = [
-            (shown.acq.changed, self._schedule),
+            *super()._slots_of(shown),
             (shown.acq.rois.changed, self._on_rois_changed),
         ]
         if shown.sync is not None:
             slots.append((shown.sync.selection_changed, self._on_selection))
         return tuple(slots)
+
+    def _on_shown(self) -> None:
+        self._on_theme()
+        super()._on_shown()
 
     # ---- what others did
 
@@ -213,12 +169,11 @@ class VelocityDock(QWidget):
         self._plot.set_theme(self._session.viewer.theme)
 
     def _on_layers_changed(self) -> None:
-        self._follow()
+        super()._on_layers_changed()
         running = self._runner.acq
         if running is not None and all(s.acq is not running for s in self._session.shown):
             self._runner.cancel()
             show_info(f"{running.name} was closed; the measurement was ended")
-        self._schedule()
 
     def _on_rois_changed(self, change: RoiSetChange) -> None:
         if len(change.added) == 1:
@@ -281,10 +236,6 @@ class VelocityDock(QWidget):
         show_error(text)
 
     # ---- refreshing
-
-    def _schedule(self) -> None:
-        if self._is_listening and not self._refreshing.isActive():
-            self._refreshing.start()
 
     def _refresh(self) -> None:
         acq, is_running = self._session.acq, self._runner.is_running

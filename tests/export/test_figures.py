@@ -1,0 +1,68 @@
+"""Figures: what they plot, with which units; no display needed."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+import pytest
+import tifffile
+
+from napari_bloodflow import AcqImage
+from napari_bloodflow.export.figures import line_at, plot_kymograph, plot_velocity, save_figure
+from napari_bloodflow.synthetic import pulsatile_flow, write_tiff
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+KEY = ("radon_velocity", 0, 1)
+
+
+@pytest.fixture
+def acq(tmp_path: Path) -> AcqImage:
+    write_tiff(pulsatile_flow(num_rows=1024), tmp_path / "vessel.tif")
+    acq = AcqImage(tmp_path / "vessel.tif")
+    acq.rois.create()
+    return acq
+
+
+def test_a_velocity_figure_has_the_trace_with_units(acq: AcqImage) -> None:
+    analysis = acq.analysis_set.run_analysis(KEY, {"window_width": 32})
+    ax = plot_velocity(analysis)
+    (line,) = ax.lines
+    np.testing.assert_array_equal(line.get_ydata(), analysis.result.table["velocity"])
+    assert (ax.get_xlabel(), ax.get_ylabel()) == ("Time (s)", "Velocity (um/s)")
+
+
+def test_without_calibration_the_axes_are_in_lines_and_pixels(tmp_path: Path) -> None:
+    tifffile.imwrite(tmp_path / "a.tif", pulsatile_flow(num_rows=512).image)
+    acq = AcqImage(tmp_path / "a.tif")
+    acq.rois.create()
+    ax = plot_velocity(acq.analysis_set.run_analysis(KEY))
+    assert (ax.get_xlabel(), ax.get_ylabel()) == ("Time (lines)", "Velocity (px/line)")
+    ax = plot_kymograph(acq)
+    assert (ax.get_xlabel(), ax.get_ylabel()) == ("Time (lines)", "Position (px)")
+
+
+def test_there_is_nothing_to_plot_before_a_run(acq: AcqImage) -> None:
+    with pytest.raises(ValueError, match="no result to plot"):
+        plot_velocity(acq.analysis_set.create(KEY))
+
+
+def test_a_kymograph_is_shown_to_scale_with_its_rois(acq: AcqImage) -> None:
+    ax = plot_kymograph(acq)
+    (image,) = ax.images
+    assert image.get_extent() == pytest.approx((0, 1.024, 32, 0))
+    (outline,) = ax.patches
+    assert outline.get_bbox().bounds == pytest.approx((0, 0, 1.024, 32))
+
+
+@pytest.mark.parametrize("extension", ["png", "svg", "pdf"])
+def test_figures_are_written_in_the_usual_formats(
+    acq: AcqImage, tmp_path: Path, extension: str
+) -> None:
+    ax = plot_velocity(acq.analysis_set.run_analysis(KEY, {"window_width": 32}))
+    line_at(ax, [0, 1], [800, 800], "truth")
+    path = tmp_path / f"velocity.{extension}"
+    save_figure(ax, path)
+    assert path.stat().st_size > 1000
