@@ -14,7 +14,8 @@ from napari_bloodflow.acquisition.calibration_choice import (
     combine_readings,
     disagreement,
 )
-from napari_bloodflow.acquisition.contrast import ImageContrast, default_color_lut
+from napari_bloodflow.acquisition.contrast import default_color_lut
+from napari_bloodflow.acquisition.contrast_table import ContrastTable
 from napari_bloodflow.acquisition.images import AcqImages
 from napari_bloodflow.acquisition.list_rows import FILE_LIST_SCHEMA, schema_row, tree_rows
 from napari_bloodflow.acquisition.metadata import (
@@ -47,6 +48,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
+    from napari_bloodflow.acquisition.contrast import ImageContrast
     from napari_bloodflow.analysis.base import Analysis
     from napari_bloodflow.calibration import Calibration
     from napari_bloodflow.schema import Schema
@@ -96,12 +98,10 @@ class AcqImage:
         self._rois = RoiSet(self._images.bounds)
         self._analysis_set = AnalysisSet(self)
         self._experiment = ExperimentMetadata()
-        self._contrast: dict[int, ImageContrast] = {}
-        self._saved_contrast: dict[int, ImageContrast] = {}
+        self._contrast = ContrastTable()
         self._accepted = self._saved_accepted = True
         self._calibration_source = "none"
         self._saved_source = "none"
-        self._seeded: set[int] = set()
         self._is_loading = False
         self._connect()
         self.load_sidecar_json()
@@ -183,7 +183,7 @@ class AcqImage:
             or self._analysis_set.is_dirty
             or self._accepted != self._saved_accepted
             or self._calibration_source != self._saved_source
-            or self._user_contrast() != self._saved_contrast
+            or self._contrast.is_dirty
             or any(section.is_dirty() for section in self.get_metadata_sections())
         )
 
@@ -235,9 +235,7 @@ class AcqImage:
             If the channel does not exist.
         """
         self._check_channel(channel)
-        if self._contrast.get(channel) != contrast or channel in self._seeded:
-            self._contrast[channel] = contrast.copy()
-            self._seeded.discard(channel)
+        if self._contrast.set(channel, contrast):
             self.changed.emit()
 
     def ensure_image_contrast_from_plane(
@@ -270,15 +268,13 @@ class AcqImage:
             If the channel does not exist or the plane is empty.
         """
         self._check_channel(channel)
-        if channel not in self._contrast:
-            self._contrast[channel] = ImageContrast.from_plane(
-                plane,
-                color_lut=default_color_lut,
-                percentile_low=percentile_low,
-                percentile_high=percentile_high,
-            )
-            self._seeded.add(channel)
-        return self._contrast[channel]
+        return self._contrast.seed(
+            channel,
+            plane,
+            color_lut=default_color_lut,
+            percentile_low=percentile_low,
+            percentile_high=percentile_high,
+        )
 
     def ensure_image_contrast(self, channel: int) -> ImageContrast:
         """Return the display state of a channel, seeding it from its first plane."""
@@ -288,9 +284,6 @@ class AcqImage:
         lut = default_color_lut(channel, self._images.num_channels)
         plane = self._images.get_slice(channel)
         return self.ensure_image_contrast_from_plane(channel, plane, default_color_lut=lut)
-
-    def _user_contrast(self) -> dict[int, ImageContrast]:
-        return {c: v.copy() for c, v in self._contrast.items() if c not in self._seeded}
 
     # ---- metadata
 
@@ -516,7 +509,7 @@ class AcqImage:
                 "experiment_metadata": self._experiment,
                 "image_header_metadata": self.header,
             },
-            contrast={str(c): v.to_dict() for c, v in sorted(self._contrast.items())},
+            contrast=self._contrast.to_dict(),
             analyses=analyses,
         )
 
@@ -540,7 +533,7 @@ class AcqImage:
         self._analysis_set.set_clean()
         for section in self.get_metadata_sections():
             section.set_clean()
-        self._saved_contrast = self._user_contrast()
+        self._contrast.set_clean()
         self._saved_accepted = self._accepted
         self._saved_source = self._calibration_source
 
@@ -576,19 +569,12 @@ class AcqImage:
         self.header.set_clean()
 
     def _load_contrast(self, state: SidecarState) -> None:
-        self._contrast, self._seeded = {}, set()
         entries = state.document.get("image_contrast", {})
         if not isinstance(entries, dict):
             state.note("image_contrast", "is not an object", "contrast is chosen anew")
             entries = {}
-        for key, entry in entries.items():
-            try:
-                channel = int(key)
-                self._check_channel(channel)
-                self._contrast[channel] = ImageContrast.from_dict(entry)
-            except ValueError as error:
-                state.note(f"image_contrast.{key}", str(error), "contrast is chosen anew")
-        self._saved_contrast = self._user_contrast()
+        for key, reason in self._contrast.load(entries, self._images.num_channels):
+            state.note(f"image_contrast.{key}", reason, "contrast is chosen anew")
 
     def _correct_reciprocal_velocities(self, state: SidecarState) -> None:
         for analysis in self._analysis_set:
