@@ -509,6 +509,31 @@ def test_an_unreadable_sidecar_is_copied_before_it_is_replaced(fresh: Path, cont
     assert AcqImage(fresh).rois.num_rois == 1
 
 
+@pytest.mark.parametrize(
+    "key", ["rois", "analysis", "experiment_metadata", "image_header_metadata", "image_contrast"]
+)
+def test_an_entry_of_the_wrong_kind_is_copied_before_it_is_replaced(aug: Path, key: str) -> None:
+    path = aug / "k01_velocity.tif"
+    sidecar = edit_sidecar(path, lambda document: document.update({key: "text"}))
+    before = sidecar.read_bytes()
+    acq = AcqImage(path)
+    assert key in [problem.where for problem in acq.problems]
+    acq.accepted = False
+    acq.save()
+    (backup,) = aug.glob(f"{sidecar.name}.backup-*")
+    assert backup.read_bytes() == before
+    assert isinstance(document_of(path)[key], (dict, list))
+
+
+def test_deleting_the_only_roi_leaves_a_table_that_can_be_read(may: Path) -> None:
+    path = may / "k05_pulsatile.tif"
+    acq = AcqImage(path)
+    acq.rois.delete(1)
+    acq.save()
+    again = AcqImage(path)
+    assert (again.problems, len(again.rois), len(again.analysis_set)) == ((), 0, 0)
+
+
 def test_a_bad_table_costs_only_itself(may: Path) -> None:
     path = may / "k01_velocity.tif"
     table = path.with_name(path.name + ".radon_velocity.csv")

@@ -571,7 +571,7 @@ class AcqImage:
     def _load_contrast(self, state: SidecarState) -> None:
         entries = state.document.get("image_contrast", {})
         if not isinstance(entries, dict):
-            state.note("image_contrast", "is not an object", "contrast is chosen anew")
+            state.note_misshapen("image_contrast", "an object", "contrast is chosen anew")
             entries = {}
         for key, reason in self._contrast.load(entries, self._images.num_channels):
             state.note(f"image_contrast.{key}", reason, "contrast is chosen anew")

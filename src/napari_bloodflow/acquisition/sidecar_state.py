@@ -110,6 +110,11 @@ class SidecarState:
         """Record a problem of the JSON."""
         self.problems.append(Problem(self.path.name, where, what, action))
 
+    def note_misshapen(self, key: str, expected: str, action: str) -> None:
+        """Record that an entry is of another kind than the format says; it will be replaced."""
+        self.note(key, f"is not {expected}", f"{action}; the file is copied before it is replaced")
+        self.needs_backup.add(self.path)
+
     # ---- into the models
 
     def section_values(self, key: str, section: MetadataSection) -> None:
@@ -118,7 +123,7 @@ class SidecarState:
         if stored is None:
             return
         if not isinstance(stored, dict):
-            self.note(key, "is not an object", "defaults are used, the entry is kept")
+            self.note_misshapen(key, "an object", "defaults are used")
             return
         editable = {entry.name for entry in section.get_schema().fields if entry.editable}
         for name in editable & stored.keys():
@@ -131,8 +136,7 @@ class SidecarState:
         """Return the ROIs that can be used, cut to the image; the others are kept aside."""
         records = self.document.get("rois", [])
         if not isinstance(records, list):
-            self.note("rois", "is not a list", "no ROI is loaded, the entry is kept")
-            self.needs_backup.add(self.path)
+            self.note_misshapen("rois", "a list", "no ROI is loaded")
             return []
         good: dict[int, Roi] = {}
         for index, record in enumerate(records):
@@ -156,8 +160,7 @@ class SidecarState:
         """Return every analysis record that can be read, with its table."""
         records = self.document.get("analysis", [])
         if not isinstance(records, list):
-            self.note("analysis", "is not a list", "no result is loaded, the entry is kept")
-            self.needs_backup.add(self.path)
+            self.note_misshapen("analysis", "a list", "no result is loaded")
             return []
         analyses: dict[AnalysisKey, Analysis] = {}
         for index, record in enumerate(records):
