@@ -102,3 +102,26 @@ def test_a_backup_is_made_once_for_the_same_content(tmp_path: Path) -> None:
     path.write_bytes(b"other")
     assert back_up(path) != first
     assert len(list(tmp_path.iterdir())) == 3
+
+
+def test_a_name_as_long_as_the_system_allows_is_written(tmp_path: Path) -> None:
+    path = tmp_path / ("n" * 250 + ".json")
+    replace_files({path: b"1"})
+    assert path.read_bytes() == b"1"
+
+
+@posix
+def test_a_loop_of_links_is_a_save_error(tmp_path: Path) -> None:
+    one, two = tmp_path / "one", tmp_path / "two"
+    one.symlink_to(two)
+    two.symlink_to(one)
+    with pytest.raises(SaveError):
+        replace_files({one: b"1"})
+
+
+@posix
+def test_a_new_file_has_the_usual_mode(tmp_path: Path) -> None:
+    usual, path = tmp_path / "usual", tmp_path / "a.json"
+    usual.touch()
+    replace_files({path: b"1"})
+    assert stat.S_IMODE(path.stat().st_mode) == stat.S_IMODE(usual.stat().st_mode)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+import os
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -148,3 +149,21 @@ def test_only_strict_json_is_written() -> None:
     assert data == (
         b'{\n  "a": [\n    1.5,\n    3,\n    null,\n    "\\u00b5"\n  ],\n  "b": null\n}'
     )
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="no named pipes here")
+def test_a_pipe_is_not_waited_for(path: Path) -> None:
+    os.mkfifo(path)
+    assert "not a file" in read_sidecar(path).problems[0].what
+
+
+def test_problems_can_be_printed_whatever_the_keys_are(path: Path) -> None:
+    path.write_bytes(b'{"\\ud800": 1, "\\ud800": 2}')
+    for problem in read_sidecar(path).problems:
+        str(problem).encode("utf-8")
+
+
+def test_many_keys_take_time_in_proportion(path: Path) -> None:
+    keys = ",".join(f'"k{i}":1' for i in range(200_000))
+    path.write_text("{" + keys + ',"k0":2}')  # comparing each with each would take minutes
+    assert read_sidecar(path).problems[0].where == "k0"

@@ -94,3 +94,50 @@ def test_bad_tables_are_one_problem(tmp_path: Path, content: bytes, cause: str) 
 def test_no_file_is_no_problem(tmp_path: Path) -> None:
     found = read_table(tmp_path / "a.tif.x.csv")
     assert (found.frame, found.problems, found.sha256) == (None, (), None)
+
+
+@pytest.mark.parametrize("key", ["x,1", ",", "0,1.5", "0,", "nan,1"])
+def test_a_row_without_a_whole_key_costs_no_other_row_and_is_kept(tmp_path: Path, key: str) -> None:
+    path = tmp_path / "a.tif.x.csv"
+    path.write_text(f"channel,roi_id,v\n0,1,1.5\n{key},9.75\n1.0,2,2.5\n")
+    found = read_table(path)
+    assert found.frame is not None
+    assert found.foreign is not None
+    assert "row 3" in found.problems[0].what
+    blocks = [(c, r, block(found.frame, c, r)) for c, r in ((0, 1), (1, 2))]
+    assert [rows["v"].tolist() for _, _, rows in blocks if rows is not None] == [[1.5], [2.5]]
+    kept = [(c, r, rows) for c, r, rows in blocks if rows is not None]
+    path.write_bytes(encode_table(kept, ["v"], foreign=found.foreign))
+    lines = path.read_text().splitlines()
+    assert lines[:3] == ["channel,roi_id,v", "0,1,1.5", "1,2,2.5"]
+    assert len(lines) == 4
+    assert lines[3].endswith(",9.75")
+
+
+def test_rows_longer_than_the_header_are_refused(tmp_path: Path) -> None:
+    path = tmp_path / "a.tif.x.csv"
+    path.write_text("channel,roi_id,v\n0,1,1.5,\n0,1,2.5,\n")
+    found = read_table(path)
+    assert found.frame is None
+    assert "more cells" in found.problems[0].what
+
+
+def test_texts_that_look_like_nothing_stay_texts(tmp_path: Path) -> None:
+    path = tmp_path / "a.tif.x.csv"
+    path.write_text("channel,roi_id,why\n0,1,None\n0,1,NA\n0,1,\n")
+    found = read_table(path)
+    assert found.frame is not None
+    rows = block(found.frame, 0, 1)
+    assert rows is not None
+    assert rows["why"].fillna("").tolist() == ["None", "NA", ""]
+    assert encode_table([(0, 1, rows)], ["why"]) == path.read_bytes()
+
+
+def test_truth_values_stay_such_beside_a_block_without_them(tmp_path: Path) -> None:
+    path = tmp_path / "a.tif.x.csv"
+    path.write_text("channel,roi_id,ok\n0,1,True\n0,2,\n")
+    found = read_table(path)
+    assert found.frame is not None
+    rows = block(found.frame, 0, 1)
+    assert rows is not None
+    assert rows["ok"].dtype == bool

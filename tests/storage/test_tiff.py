@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import tracemalloc
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -178,3 +179,78 @@ def test_what_is_no_kymograph_is_named_with_the_cause(path: Path, write: Any, ca
     write(path)
     with pytest.raises(ImageReadError, match=rf"image\.tif: .*({cause})"):
         read_tiff_header(path)
+
+
+@pytest.mark.parametrize("axes", ["YXC", "YXZ", "CXY", "XY"])
+def test_rows_and_columns_are_found_by_name(path: Path, axes: str) -> None:
+    data = np.arange(2 * 30 * 7, dtype=np.uint16).reshape(2, 30, 7)
+    order = {"C": 0, "Z": 0, "Y": 1, "X": 2}
+    stored = (data if len(axes) == 3 else data[0]).transpose(
+        [order[a] if len(axes) == 3 else order[a] - 1 for a in axes]
+    )
+    tifffile.imwrite(path, stored, metadata={"axes": axes}, photometric="minisblack")
+    opened = TiffPixels(read_tiff_header(path))
+    assert opened.plane_shape == (30, 7)
+    last = {"C": "channel", "Z": "z"}.get(axes.strip("XY"))
+    np.testing.assert_array_equal(
+        opened.plane(**({last: 1} if last else {})), data[int(bool(last))]
+    )
+
+
+@pytest.mark.parametrize("imagej", [True, False])
+def test_a_stack_without_its_last_pages_is_truncated(path: Path, imagej: bool) -> None:
+    tifffile.imwrite(path, np.zeros((5, 100, 50), np.uint16), imagej=imagej, compression="zlib")
+    whole = path.read_bytes()
+    for kept in range(len(whole) // 3, len(whole) - 1, len(whole) // 7):
+        path.write_bytes(whole[:kept])
+        with pytest.raises(ImageReadError):
+            read_tiff_header(path)
+
+
+def test_no_file_outside_the_folder_is_opened(tmp_path: Path) -> None:
+    secret, folder = tmp_path / "secret.tif", tmp_path / "images"
+    folder.mkdir()
+    tifffile.imwrite(secret, np.full((100, 50), 77, np.uint16), metadata=None)
+    part = (
+        '<TiffData IFD="0" FirstC="{}" PlaneCount="1"><UUID FileName="{}">urn:{}</UUID></TiffData>'
+    )
+    xml = (
+        '<?xml version="1.0"?><OME xmlns="http://www.openmicroscopy.org/Schemas/OME/2016-06"'
+        ' UUID="urn:1"><Image ID="I"><Pixels ID="P" DimensionOrder="XYCZT" Type="uint16"'
+        ' SizeX="50" SizeY="100" SizeC="2" SizeZ="1" SizeT="1"><Channel ID="C0"/>'
+        '<Channel ID="C1"/>'
+        + part.format(0, "a.ome.tif", 1)
+        + part.format(1, "../secret.tif", 2)
+        + "</Pixels></Image></OME>"
+    )
+    path = folder / "a.ome.tif"
+    tifffile.imwrite(path, np.zeros((100, 50), np.uint16), description=xml, metadata=None)
+    path.write_bytes(path.read_bytes() + bytes(20_000))  # room for the plane that is elsewhere
+    header = read_tiff_header(path)
+    assert header.axes == "YX"
+    assert TiffPixels(header).plane().max() == 0
+    assert any("other files" in note for note in header.notes)
+
+
+def test_one_plane_of_a_compressed_stack_is_decoded_alone(path: Path) -> None:
+    data = np.zeros((50, 400, 500), np.uint16)
+    data[7] = 7
+    tifffile.imwrite(path, data, compression="zlib", metadata={"axes": "ZYX"})
+    opened = TiffPixels(read_tiff_header(path))
+    tracemalloc.start()
+    try:
+        plane = opened.plane(z=7)
+        peak = tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
+    assert plane.min() == plane.max() == 7
+    assert not plane.flags.writeable
+    assert peak < data.nbytes / 5
+
+
+def test_a_file_that_changed_after_its_header_was_read_is_refused(path: Path) -> None:
+    tifffile.imwrite(path, np.zeros((10, 6), np.uint16))
+    opened = TiffPixels(read_tiff_header(path))
+    tifffile.imwrite(path, np.zeros((6, 10), np.uint16))
+    with pytest.raises(ImageReadError, match="has changed"):
+        opened.plane()

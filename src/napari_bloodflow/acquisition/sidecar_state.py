@@ -87,6 +87,7 @@ class SidecarState:
         self._private: dict[str, Any] = {}
         self._tables: dict[str, dict[AnalysisKey, pd.DataFrame]] = {}
         self._foreign_rows: dict[str, pd.DataFrame] = {}
+        self._unkeyed_rows: dict[str, pd.DataFrame] = {}
         self._saved_results: dict[AnalysisKey, tuple[dict[str, Any], Any]] = {}
         self._roi_records: list[_RoiRecord] = []
         self._analysis_records: dict[AnalysisKey, Any] = {}
@@ -188,6 +189,8 @@ class SidecarState:
             if found.sha256 is not None:
                 self.needs_backup.add(path)
             return
+        if found.foreign is not None:
+            self._unkeyed_rows[name] = found.foreign
         blocks: dict[AnalysisKey, pd.DataFrame] = {}
         rest = found.frame
         for analysis in analyses:
@@ -314,7 +317,11 @@ class SidecarState:
                 continue
             columns = analysis_class(name).standard_columns or _columns_of(stored.values())
             path = table_path(target or self.image_path, name)
-            rendered[path] = encode_table(blocks + self._foreign_blocks(name), columns)
+            rendered[path] = encode_table(
+                blocks + self._foreign_blocks(name),
+                columns,
+                foreign=self._unkeyed_rows.get(name),
+            )
         return rendered
 
     def _foreign_blocks(self, name: str) -> list[tuple[int, int, pd.DataFrame]]:

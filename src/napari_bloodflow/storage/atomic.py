@@ -42,7 +42,7 @@ def replace_files(contents: Mapping[Path, bytes]) -> list[Path]:
     path = Path()
     try:
         for path, data in contents.items():
-            target = path.resolve()
+            target = _target(path)
             if _holds(target, data):
                 continue
             waiting.append((path, target, _write_temporary(target, data)))
@@ -56,7 +56,7 @@ def replace_files(contents: Mapping[Path, bytes]) -> list[Path]:
         for _, _, temporary in waiting:
             with contextlib.suppress(OSError):
                 temporary.unlink()
-    for folder in {path.resolve().parent for path in written}:
+    for folder in {_target(path).parent for path in written}:
         _sync_folder(folder)
     return written
 
@@ -93,6 +93,11 @@ def back_up(path: Path) -> Path:
     return copy
 
 
+def _target(path: Path) -> Path:
+    # Path.resolve raises RuntimeError for a loop of links; here opening it then fails as OSError.
+    return Path(os.path.realpath(path))
+
+
 def _holds(path: Path, data: bytes) -> bool:
     try:
         return path.stat().st_size == len(data) and path.read_bytes() == data
@@ -101,8 +106,9 @@ def _holds(path: Path, data: bytes) -> bool:
 
 
 def _write_temporary(target: Path, data: bytes) -> Path:
-    # The name ends in .tmp and not in .csv or .json, so no reader takes it for data.
-    handle, name = tempfile.mkstemp(prefix=f".{target.name}.", suffix=".tmp", dir=target.parent)
+    # The name ends in .tmp and not in .csv or .json, so no reader takes it for data. It does not
+    # repeat the name of the target, which may be as long as the file system allows.
+    handle, name = tempfile.mkstemp(prefix=".napari-bloodflow-", suffix=".tmp", dir=target.parent)
     temporary = Path(name)
     try:
         with os.fdopen(handle, "wb") as file:

@@ -5,6 +5,8 @@ from __future__ import annotations
 import hashlib
 import json
 import math
+import stat
+from collections import Counter
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -110,9 +112,12 @@ def read_json_object(path: Path) -> SidecarRead:
         Need not exist.
     """
     try:
-        size = path.stat().st_size
-        if size > _MAX_BYTES:
-            return _unreadable(path, f"is {size} bytes, more than {_MAX_BYTES}", "")
+        status = path.stat()
+        if not stat.S_ISREG(status.st_mode):
+            # opening a pipe would wait for a writer for ever
+            return _unreadable(path, "is not a file", "")
+        if status.st_size > _MAX_BYTES:
+            return _unreadable(path, f"is {status.st_size} bytes, more than {_MAX_BYTES}", "")
         data = path.read_bytes()
     except FileNotFoundError:
         return SidecarRead(None)
@@ -124,8 +129,8 @@ def read_json_object(path: Path) -> SidecarRead:
     def unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
         result = dict(pairs)
         if len(result) < len(pairs):
-            names = [name for name, _ in pairs]
-            repeated.extend(sorted({name for name in names if names.count(name) > 1}))
+            counts = Counter(name for name, _ in pairs)
+            repeated.extend(sorted(name for name, count in counts.items() if count > 1))
         return result
 
     try:
@@ -143,7 +148,8 @@ def read_json_object(path: Path) -> SidecarRead:
     if not isinstance(document, dict):
         return _unreadable(path, "is JSON, but not an object", sha256)
     problems = tuple(
-        Problem(path.name, name, "is there twice", "the last one is used") for name in repeated
+        Problem(path.name, _printable(name), "is there twice", "the last one is used")
+        for name in repeated
     )
     return SidecarRead(document, problems, sha256, understood=not problems)
 
@@ -189,6 +195,11 @@ def _strict(value: Any) -> Any:
     if isinstance(value, float) and not math.isfinite(value):
         return None
     return value
+
+
+def _printable(text: str) -> str:
+    # half a surrogate pair is legal in JSON, but no terminal or log can encode it
+    return text.encode("utf-8", "backslashreplace").decode("utf-8")
 
 
 def _unreadable(path: Path, what: str, sha256: str) -> SidecarRead:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import struct
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -23,6 +24,8 @@ TIFF_EXTENSIONS = (".tif", ".tiff")
 
 _AXES_BY_RANK = {2: "YX", 3: "ZYX", 4: "CZYX", 5: "TCZYX"}
 _KNOWN_AXES = set("TCZYX")
+_MAX_PLANES = 8
+"""Decoded planes that are kept, enough for all channels of one z and t."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,7 +37,7 @@ class TiffHeader:
     path : pathlib.Path
         The file.
     axes : str
-        Axes of the array in the file, of ``TCZYX``, each at most once, ending in ``YX``.
+        Axes of the array in the file, in its order, of ``TCZYX``, each at most once.
     shape : tuple of int
         Length of each axis.
     dtype : numpy.dtype
@@ -93,7 +96,7 @@ def read_tiff_header(path: Path) -> TiffHeader:
     if size == 0:
         raise ImageReadError(path, "is empty (0 bytes)")
     try:
-        with tifffile.TiffFile(path) as tif:
+        with _opened(path) as tif:
             return _header(tif, path, size)
     except ImageReadError:
         raise
@@ -119,15 +122,11 @@ def _header(tif: tifffile.TiffFile, path: Path, file_size: int) -> TiffHeader:
             "is a colour (RGB) picture; a kymograph has one value per pixel:"
             " export each channel as grayscale",
         )
-    shape, axes = tuple(int(n) for n in series.shape), series.axes
-    if len(shape) < 2 or shape[-2] < 2:
+    shape, axes = _axes(series, path)
+    if len(shape) < 2 or shape[axes.index("Y")] < 2:
         raise ImageReadError(
             path, f"has the shape {shape}; a kymograph has at least two lines of pixels"
         )
-    if axes[-2:] != "YX" or not _KNOWN_AXES.issuperset(axes) or len(set(axes)) != len(axes):
-        if len(shape) not in _AXES_BY_RANK:
-            raise ImageReadError(path, f"has {len(shape)} axes ({axes}); at most 5 can be read")
-        axes = _AXES_BY_RANK[len(shape)]
     dtype = np.dtype(series.dtype)
     if dtype.kind not in "uifb":
         raise ImageReadError(path, f"has pixels of type {dtype}, which are not plain numbers")
@@ -137,6 +136,7 @@ def _header(tif: tifffile.TiffFile, path: Path, file_size: int) -> TiffHeader:
         raise ImageReadError(
             path, f"is truncated: {needed} bytes of pixels in a file of {file_size} bytes"
         )
+    _check_pages(tif, path, file_size)
     sizes = dict(zip(axes, shape, strict=True))
     found = read_calibration(
         tif,
@@ -145,7 +145,43 @@ def _header(tif: tifffile.TiffFile, path: Path, file_size: int) -> TiffHeader:
         num_columns=sizes["X"],
         num_frames=sizes.get("T", 1),
     )
-    return TiffHeader(path, axes, shape, dtype, found.date, found.time, found.readings, found.notes)
+    notes = found.notes
+    if tif.is_ome and series.kind != "ome":
+        notes += ("its OME-XML names other files, or is damaged; only this file is read",)
+    return TiffHeader(path, axes, shape, dtype, found.date, found.time, found.readings, notes)
+
+
+def _opened(path: Path) -> tifffile.TiffFile:
+    # OME-XML may name any other file, also outside the folder; tifffile would open it.
+    return tifffile.TiffFile(path, _multifile=False)
+
+
+def _axes(series: tifffile.TiffPageSeries, path: Path) -> tuple[tuple[int, ...], str]:
+    shape, axes = tuple(int(n) for n in series.shape), series.axes
+    is_named = _KNOWN_AXES.issuperset(axes) and len(set(axes)) == len(axes)
+    if not (is_named and {"Y", "X"} <= set(axes)) and len(shape) >= 2:
+        if len(shape) not in _AXES_BY_RANK:
+            raise ImageReadError(path, f"has {len(shape)} axes ({axes}); at most 5 can be read")
+        axes = _AXES_BY_RANK[len(shape)]
+    return shape, axes
+
+
+def _check_pages(tif: tifffile.TiffFile, path: Path, file_size: int) -> None:
+    """Raise if the file ends before its last page does.
+
+    tifffile only logs that the chain of pages is broken, and goes on with fewer of them.
+    """
+    page, form, handle = tif.pages[-1], tif.tiff, tif.filehandle
+    ends = [o + n for o, n in zip(page.dataoffsets, page.databytecounts, strict=False)]
+    if not tif.is_ndpi:  # whose offsets are of another size
+        handle.seek(page.offset)
+        (num_tags,) = struct.unpack(form.tagnoformat, handle.read(form.tagnosize))
+        handle.seek(page.offset + form.tagnosize + num_tags * form.tagsize)
+        ends.extend(struct.unpack(form.offsetformat, handle.read(form.offsetsize)))
+    if max(ends, default=0) > file_size:
+        raise ImageReadError(
+            path, f"is truncated: it goes on to byte {max(ends)}, but has {file_size} bytes"
+        )
 
 
 class TiffPixels:
@@ -160,6 +196,7 @@ class TiffPixels:
     def __init__(self, header: TiffHeader) -> None:
         self._header = header
         self._array: NDArray[Any] | None = None
+        self._planes: dict[tuple[int, ...], NDArray[Any]] = {}
 
     @property
     def plane_shape(self) -> tuple[int, int]:
@@ -191,7 +228,6 @@ class TiffPixels:
         ImageReadError
             If the pixels cannot be decoded.
         """
-        index: list[Any] = []
         wanted = {"C": ("channel", channel), "Z": ("z", z), "T": ("t", t)}
         for axis, (word, position) in wanted.items():
             count = self._header.sizes.get(axis, 1)
@@ -200,33 +236,71 @@ class TiffPixels:
                 raise UnknownPlaneError(
                     f"{self._header.path.name}: there is no {word} {position}; it has {word} {have}"
                 )
-        for axis in self._header.axes[:-2]:
-            index.append(wanted[axis][1])
-        plane: NDArray[Any] = self._open()[tuple(index)]
-        return plane
+        axes = self._header.axes
+        index = {axis: wanted[axis][1] for axis in axes if axis in wanted}
+        plane = self._read(index)
+        return plane if axes.index("Y") < axes.index("X") else plane.T
 
     def close(self) -> None:
         """Let go of the file; the next access opens it again."""
         self._array = None
+        self._planes.clear()
 
-    def _open(self) -> NDArray[Any]:
-        if self._array is None:
-            self._array = self._read()
-            self._array.flags.writeable = False
-        return self._array
-
-    def _read(self) -> NDArray[Any]:
+    def _read(self, index: dict[str, int]) -> NDArray[Any]:
         path = self._header.path
+        wanted = tuple(index.values())
+        if wanted in self._planes:
+            return self._planes[wanted]
+        if self._array is not None:
+            return self._cut(self._array, self._header.axes, index)
         try:
-            with tifffile.TiffFile(path) as tif:
+            with _opened(path) as tif:
                 series = tif.series[0]
-                if series.dataoffset is not None:
+                self._check_unchanged(series)
+                offset = series.dataoffset
+                # an address that is no multiple of the pixel size stops compiled kernels
+                if offset is not None and offset % series.dtype.itemsize == 0:
                     dtype = np.dtype(f"{tif.byteorder}{series.dtype.char}")
-                    return np.memmap(
-                        path, dtype, mode="r", offset=series.dataoffset, shape=self._header.shape
-                    )
-                return np.asarray(series.asarray())
-        except FileNotFoundError:
+                    self._array = np.memmap(path, dtype, "r", offset, self._header.shape)
+                    return self._cut(self._array, self._header.axes, index)
+                plane = self._decoded(series, index)
+        except (FileNotFoundError, ImageReadError) as error:
+            if isinstance(error, ImageReadError):
+                raise
             raise FileNotFoundError(2, "no such file", str(path)) from None
         except Exception as error:
             raise ImageReadError(path, f"has pixels that cannot be decoded ({error})") from error
+        plane.flags.writeable = False
+        while len(self._planes) >= _MAX_PLANES:
+            self._planes.pop(next(iter(self._planes)), None)
+        self._planes[wanted] = plane
+        return plane
+
+    def _check_unchanged(self, series: tifffile.TiffPageSeries) -> None:
+        header = self._header
+        now = *_axes(series, header.path), np.dtype(series.dtype)
+        if now != (header.shape, header.axes, header.dtype):
+            raise ImageReadError(header.path, "has changed since it was opened; open it again")
+
+    def _decoded(self, series: tifffile.TiffPageSeries, index: dict[str, int]) -> NDArray[Any]:
+        """Decode the page of a plane; the whole series only where pages are laid out otherwise."""
+        axes, shape, page = self._header.axes, self._header.shape, series.keyframe
+        leading = axes[:-2]
+        if (
+            set(axes[-2:]) == {"Y", "X"}
+            and series.transform is None
+            and page.shape == shape[-2:]
+            and len(series) == math.prod(shape[:-2])
+        ):
+            number = np.ravel_multi_index([index[a] for a in leading], shape[:-2]) if leading else 0
+            found = series[int(number)]
+            if found is None:
+                raise ImageReadError(self._header.path, "does not hold this plane")
+            return np.array(found.asarray())
+        # a copy, or the plane would keep all the others in memory
+        return np.array(self._cut(np.asarray(series.asarray()), axes, index))
+
+    @staticmethod
+    def _cut(array: NDArray[Any], axes: str, index: dict[str, int]) -> NDArray[Any]:
+        plane: NDArray[Any] = array[tuple(index.get(axis, slice(None)) for axis in axes)]
+        return plane
