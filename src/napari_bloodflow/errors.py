@@ -5,12 +5,14 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
     from pathlib import Path
 
 __all__ = [
     "AnalysisCancelled",
     "AnalysisError",
     "BloodflowError",
+    "FilesChangedError",
     "ImageReadError",
     "ParameterError",
     "RoiKindError",
@@ -61,6 +63,24 @@ class SaveError(BloodflowError, OSError):
         super().__init__(f"{path}: {reason}")
         self.path = str(path)
         self.reason = reason
+
+
+class FilesChangedError(SaveError):
+    """Sidecar files are no longer as they were read; nothing was written.
+
+    Parameters
+    ----------
+    paths : sequence of path-like
+        The files that changed, appeared or are gone; at least one.
+    """
+
+    def __init__(self, paths: Sequence[str | Path]) -> None:
+        super().__init__(
+            paths[0],
+            "was changed by another program since it was read; nothing was written. Load the image"
+            " again, or save a copy under another name",
+        )
+        self.paths = tuple(map(str, paths))
 
 
 class UnknownRoiError(BloodflowError, ValueError):

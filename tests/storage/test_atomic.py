@@ -1,7 +1,8 @@
-"""Replacing files: old or new, nothing in between, no litter."""
+"""The single steps of a save: backups, names, patience."""
 
 from __future__ import annotations
 
+import itertools
 import os
 import stat
 import sys
@@ -10,118 +11,111 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from napari_bloodflow.errors import SaveError
-from napari_bloodflow.storage.atomic import back_up, replace_files
+from napari_bloodflow.storage.atomic import Patience, back_up, fitted, write_new
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-posix = pytest.mark.skipif(sys.platform == "win32", reason="POSIX file modes and links")
+posix = pytest.mark.skipif(sys.platform == "win32", reason="POSIX file modes")
 
 
-def contents(folder: Path) -> dict[str, bytes]:
-    return {path.name: path.read_bytes() for path in folder.iterdir()}
+class SharingViolation(PermissionError):
+    """As Windows raises it; elsewhere OSError has no winerror."""
 
-
-def test_files_are_written_in_order(tmp_path: Path) -> None:
-    first, second = tmp_path / "b", tmp_path / "a"
-    assert replace_files({first: b"1", second: b"2"}) == [first, second]
-    assert contents(tmp_path) == {"a": b"2", "b": b"1"}
-
-
-def test_equal_content_is_not_touched(tmp_path: Path) -> None:
-    path = tmp_path / "a"
-    path.write_bytes(b"same")
-    os.utime(path, (1, 1))
-    assert replace_files({path: b"same"}) == []
-    assert path.stat().st_mtime == 1
-
-
-@posix
-def test_mode_and_links_are_kept(tmp_path: Path) -> None:
-    target, link = tmp_path / "target", tmp_path / "link"
-    target.write_bytes(b"old")
-    target.chmod(0o640)
-    link.symlink_to(target)
-    replace_files({link: b"new"})
-    assert link.is_symlink()
-    assert target.read_bytes() == b"new"
-    assert stat.S_IMODE(target.stat().st_mode) == 0o640
-
-
-@pytest.mark.parametrize("call", ["os.replace", "os.fsync", "tempfile.mkstemp"])
-def test_a_failure_keeps_the_old_files_and_leaves_no_litter(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, call: str
-) -> None:
-    first, second = tmp_path / "a.json", tmp_path / "b.csv"
-    first.write_bytes(b"old a")
-    second.write_bytes(b"old b")
-
-    def full(*_: Any, **__: Any) -> None:
-        raise OSError(28, "No space left on device")
-
-    monkeypatch.setattr(call, full)
-    with pytest.raises(SaveError, match=r"a\.json: cannot be written: No space left"):
-        replace_files({first: b"new a", second: b"new b"})
-    assert contents(tmp_path) == {"a.json": b"old a", "b.csv": b"old b"}
-
-
-def test_all_contents_are_on_disk_before_the_first_file_changes(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    first, second = tmp_path / "a", tmp_path / "gone" / "b"
-    first.write_bytes(b"old")
-    with pytest.raises(SaveError, match="b: cannot be written: No such file"):
-        replace_files({first: b"new", second: b"new"})
-    assert contents(tmp_path) == {"a": b"old"}
-
-
-def test_temporary_files_never_look_like_data(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    seen: list[str] = []
-    replace = os.replace
-
-    def watch(source: Any, target: Any) -> None:
-        seen.extend(path.name for path in tmp_path.iterdir())
-        replace(source, target)
-
-    monkeypatch.setattr("os.replace", watch)
-    replace_files({tmp_path / "a.tif.x.csv": b"1", tmp_path / "a.tif.json": b"2"})
-    assert seen
-    temporary = [name for name in seen if name not in ("a.tif.x.csv", "a.tif.json")]
-    assert all(name.startswith(".") and name.endswith(".tmp") for name in temporary)
+    def __init__(self, winerror: int = 32) -> None:
+        super().__init__(13, "The process cannot access the file")
+        self.winerror = winerror
 
 
 def test_a_backup_is_made_once_for_the_same_content(tmp_path: Path) -> None:
+    image = tmp_path / "a[1].tif"
     path = tmp_path / "a[1].tif.json"
     path.write_bytes(b"odd")
-    first = back_up(path)
+    first = back_up(image, path)
     assert first.read_bytes() == b"odd"
     assert first.name.startswith("a[1].tif.json.backup-")
-    assert back_up(path) == first
+    assert back_up(image, path) == first
     path.write_bytes(b"other")
-    assert back_up(path) != first
+    assert back_up(image, path) != first
     assert len(list(tmp_path.iterdir())) == 3
 
 
-def test_a_name_as_long_as_the_system_allows_is_written(tmp_path: Path) -> None:
-    path = tmp_path / ("n" * 250 + ".json")
-    replace_files({path: b"1"})
-    assert path.read_bytes() == b"1"
+def test_a_backup_that_fails_leaves_nothing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = tmp_path / "a.tif.json"
+    path.write_bytes(b"odd")
+
+    def refuse(*_: Any) -> None:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr("os.replace", refuse)
+    with pytest.raises(SaveError, match=r"a\.tif\.json: cannot be copied .*: No space left"):
+        back_up(tmp_path / "a.tif", path)
+    assert [p.name for p in tmp_path.iterdir()] == ["a.tif.json"]
+    with pytest.raises(SaveError, match="it does not exist"):
+        back_up(tmp_path / "a.tif", tmp_path / "a.tif.x.csv")
 
 
 @posix
-def test_a_loop_of_links_is_a_save_error(tmp_path: Path) -> None:
-    one, two = tmp_path / "one", tmp_path / "two"
-    one.symlink_to(two)
-    two.symlink_to(one)
-    with pytest.raises(SaveError):
-        replace_files({one: b"1"})
+def test_a_private_file_is_private_from_the_start(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    like, path = tmp_path / "like", tmp_path / "new"
+    like.touch()
+    like.chmod(0o600)
+    modes: list[int] = []
+    write = os.write
+
+    def watch(handle: int, data: Any) -> int:
+        modes.append(stat.S_IMODE(path.stat().st_mode))
+        return write(handle, data)
+
+    monkeypatch.setattr("os.write", watch)
+    write_new(path, b"secret", like=like)
+    assert modes == [0o600]
 
 
-@posix
-def test_a_new_file_has_the_usual_mode(tmp_path: Path) -> None:
-    usual, path = tmp_path / "usual", tmp_path / "a.json"
-    usual.touch()
-    replace_files({path: b"1"})
-    assert stat.S_IMODE(path.stat().st_mode) == stat.S_IMODE(usual.stat().st_mode)
+def test_names_fit_a_file_system_and_stay_apart() -> None:
+    assert fitted("a.tif", ".tmp") == "a.tif.tmp"
+    one, other = (fitted("ä" * 126 + end, ".tmp") for end in ("x", "y"))
+    assert one != other
+    for name in (one, other):
+        assert name.startswith("ää")
+        assert name.endswith(".tmp")
+        assert len(name.encode()) <= 255
+
+
+@pytest.mark.parametrize("winerror", [5, 32, 33])
+def test_a_sharing_violation_is_waited_for(monkeypatch: pytest.MonkeyPatch, winerror: int) -> None:
+    waits: list[float] = []
+    monkeypatch.setattr("time.sleep", waits.append)
+    answers = iter([SharingViolation(winerror)] * 5)
+
+    def action(value: str) -> str:
+        for error in answers:
+            raise error
+        return value
+
+    assert Patience()(action, "done") == "done"
+    assert len(waits) == 5
+    assert all(later > earlier for earlier, later in itertools.pairwise(waits))
+
+
+@pytest.mark.parametrize(
+    ("error", "most"), [(SharingViolation(), 3.0), (PermissionError(13, "denied"), 0.0)]
+)
+def test_a_real_denial_is_raised_in_the_end(
+    monkeypatch: pytest.MonkeyPatch, error: PermissionError, most: float
+) -> None:
+    waits: list[float] = []
+    monkeypatch.setattr("time.sleep", waits.append)
+
+    def action() -> None:
+        raise error
+
+    patience = Patience()
+    for _ in range(3):
+        with pytest.raises(PermissionError):
+            patience(action)
+    assert sum(waits) <= most

@@ -39,9 +39,9 @@ from napari_bloodflow.errors import (
     UnsupportedFileError,
 )
 from napari_bloodflow.problems import Problem
-from napari_bloodflow.storage.atomic import back_up, replace_files
 from napari_bloodflow.storage.sidecar import image_path_of_sidecar, sidecar_path
 from napari_bloodflow.storage.tables import table_path
+from napari_bloodflow.storage.transaction import write_transaction
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -426,7 +426,8 @@ class AcqImage:
     def load_sidecar_json(self) -> None:
         """Read the sidecar and its tables again, dropping what was not saved.
 
-        A bad file leaves a working object and entries in `problems`.
+        A bad file leaves a working object and entries in `problems`; so does a save that was
+        interrupted, which is completed or undone first.
         """
         self._state = state = SidecarState(self._path)
         with self._quietly():
@@ -459,6 +460,8 @@ class AcqImage:
 
         Raises
         ------
+        FilesChangedError
+            (a SaveError) if another program changed a file since it was read.
         SaveError
             If it cannot be written; the old one is then still there.
         """
@@ -467,8 +470,13 @@ class AcqImage:
     def save(self) -> None:
         """Write the sidecar and all tables that changed; the image is not touched.
 
+        All files change together or, whatever happens, none does. One that holds what is to be
+        saved already is not touched.
+
         Raises
         ------
+        FilesChangedError
+            (a SaveError) if another program changed a file since it was read.
         SaveError
             If a file cannot be written; everything is still unsaved then.
         """
@@ -499,7 +507,7 @@ class AcqImage:
         for path in contents:
             if path.exists():
                 raise SaveError(path, "exists already; a copy never replaces a file")
-        return replace_files(contents)
+        return write_transaction(target, contents, expected=dict.fromkeys(contents))
 
     def _render(self, analyses: list[Analysis]) -> RenderedSidecar:
         return self._state.render(
@@ -520,9 +528,7 @@ class AcqImage:
         contents[self._state.path] = self._state.encode(rendered.document)
         private = {"calibration_source": "user"} if self._calibration_source == "user" else {}
         contents |= self._state.render_private(private)
-        for path in self._state.needs_backup & contents.keys():
-            back_up(path)
-        replace_files(contents)
+        self._state.write(contents)
         if with_tables:
             self._state.set_saved(rendered, analyses)
             self._set_clean()

@@ -15,6 +15,8 @@ from napari_bloodflow.acquisition.roi import roi_from_dict
 from napari_bloodflow.analysis.base import AnalysisKey, AnalysisResult
 from napari_bloodflow.analysis.registry import RECORD_ORDER, analysis_class
 from napari_bloodflow.problems import Problem
+from napari_bloodflow.storage.atomic import sha256_of
+from napari_bloodflow.storage.recovery import recover
 from napari_bloodflow.storage.sidecar import (
     SIDECAR_VERSION,
     encode_sidecar,
@@ -23,6 +25,7 @@ from napari_bloodflow.storage.sidecar import (
     sidecar_path,
 )
 from napari_bloodflow.storage.tables import block, encode_table, read_table, table_path
+from napari_bloodflow.storage.transaction import write_transaction
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -76,6 +79,8 @@ class SidecarState:
     ----------
     problems : list of Problem
         What was wrong with them.
+    on_disk : dict of pathlib.Path to str or None
+        SHA-256 of the files as they were last read or written; None for one that was not there.
     """
 
     def __init__(self, image_path: Path) -> None:
@@ -84,6 +89,7 @@ class SidecarState:
         self.problems: list[Problem] = []
         self.document: dict[str, Any] = {}
         self.needs_backup: set[Path] = set()
+        self.on_disk: dict[Path, str | None] = {}
         self._private: dict[str, Any] = {}
         self._tables: dict[str, dict[AnalysisKey, pd.DataFrame]] = {}
         self._foreign_rows: dict[str, pd.DataFrame] = {}
@@ -94,18 +100,25 @@ class SidecarState:
         self._foreign_records: list[Any] = []
 
     def read(self) -> None:
-        """Read the JSON; never raises for what is in it."""
+        """Read the JSON, once a save that was interrupted is settled; never raises for either."""
+        self.problems.extend(recover(self.image_path))
         private = read_json_object(self._private_path)
         self.problems.extend(private.problems)
         self._private = private.document or {}
         if not private.understood:
             self.needs_backup.add(self._private_path)
         found = read_sidecar(self.path)
+        self._remember_hash(self._private_path, private.sha256)
+        self._remember_hash(self.path, found.sha256)
         self.problems.extend(found.problems)
         if found.document is not None:
             self.document = found.document
         if found.sha256 is not None and not found.understood:
             self.needs_backup.add(self.path)
+
+    def _remember_hash(self, path: Path, sha256: str | None) -> None:
+        if sha256 != "":  # that of a file that could not be read
+            self.on_disk[path] = sha256
 
     def note(self, where: str, what: str, action: str) -> None:
         """Record a problem of the JSON."""
@@ -184,6 +197,7 @@ class SidecarState:
     def _load_table(self, name: str, analyses: Sequence[Analysis]) -> None:
         path = table_path(self.image_path, name)
         found = read_table(path)
+        self._remember_hash(path, found.sha256)
         self.problems.extend(found.problems)
         if found.frame is None:
             if found.sha256 is not None:
@@ -350,6 +364,27 @@ class SidecarState:
         self._roi_records = rendered.roi_records
         self._analysis_records = rendered.analysis_records
         self.needs_backup.clear()
+
+    def write(self, contents: dict[Path, bytes]) -> None:
+        """Write files, all or none, unless they changed since they were read or written.
+
+        Raises
+        ------
+        FilesChangedError
+            If one of them, or one that was read with them, changed. Nothing is written.
+        SaveError
+            If a file cannot be written.
+        """
+        # A file that was never read is not known to be ours.
+        unread = contents.keys() - self.on_disk.keys()
+        write_transaction(
+            self.image_path,
+            contents,
+            expected=self.on_disk,
+            backups=self.needs_backup | unread,
+            report=self.problems.append,
+        )
+        self.on_disk |= {path: sha256_of(data) for path, data in contents.items()}
 
     @staticmethod
     def encode(document: dict[str, Any]) -> bytes:

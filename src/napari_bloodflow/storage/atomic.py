@@ -1,71 +1,208 @@
-"""Replacing files so that a reader sees the old or the new content, never half of it."""
+"""Single steps of a safe save: write a new file, replace one at once, sync, copy aside."""
 
 from __future__ import annotations
 
 import contextlib
+import errno
+import hashlib
 import os
-import tempfile
+import secrets
+import sys
+import time
+from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, ParamSpec, TypeVar
 
 from napari_bloodflow.errors import SaveError
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Iterator
 
-__all__ = ["back_up", "replace_files"]
+__all__ = [
+    "Patience",
+    "back_up",
+    "fitted",
+    "image_tag",
+    "may_exist",
+    "naming",
+    "read_if_there",
+    "real_path",
+    "remove",
+    "sha256_of",
+    "staged_name",
+    "sync_folder",
+    "time_stamp",
+    "words_of",
+    "write_new",
+]
+
+_P = ParamSpec("_P")
+_T = TypeVar("_T")
+
+_NAME_MAX = 255  # bytes, on all file systems in use; the longer UTF-16 limit of Windows is unused
+_BINARY = getattr(os, "O_BINARY", 0)
+# Access denied, sharing violation, lock violation: on Windows a virus scanner, an indexer or a
+# spreadsheet has the file open, most often for a moment.
+_SHARING_VIOLATIONS = {5, 32, 33}
+_DELAYS_S = tuple(0.01 * 2**n for n in range(7))  # 1.27 s in total
+# What file systems answer that cannot sync a folder, or not for this user.
+_NO_FOLDER_SYNC = {
+    errno.EACCES,
+    errno.EBADF,
+    errno.EINVAL,
+    errno.ENOSYS,
+    errno.ENOTSUP,
+    errno.EOPNOTSUPP,
+    errno.EPERM,
+}
 
 
-def replace_files(contents: Mapping[Path, bytes]) -> list[Path]:
-    """Write files, each at once; files that hold the content already are not touched.
+class Patience:
+    """Calls that are repeated while Windows says that another program has the file open.
 
-    All contents are on disk under temporary names before the first file is replaced.
+    All calls of one instance together wait no longer than 1.3 s.
+    """
+
+    def __init__(self) -> None:
+        self._delays = iter(_DELAYS_S)
+
+    def __call__(self, action: Callable[_P, _T], *args: _P.args, **kwargs: _P.kwargs) -> _T:
+        """Return what `action` returns.
+
+        Raises
+        ------
+        OSError
+            As `action` raises, once the time is used up.
+        """
+        while True:
+            try:
+                return action(*args, **kwargs)
+            except PermissionError as error:
+                if getattr(error, "winerror", None) not in _SHARING_VIOLATIONS:
+                    raise
+                delay = next(self._delays, None)
+                if delay is None:
+                    raise
+                time.sleep(delay)
+
+
+def sha256_of(data: bytes | None) -> str | None:
+    """Return the hash of the content of a file; None for a file that does not exist."""
+    return None if data is None else hashlib.sha256(data).hexdigest()
+
+
+def real_path(path: Path) -> Path:
+    """Return where symbolic links lead, whether there is a file or not."""
+    try:
+        # Strict, as otherwise a link that cannot be read passes for a file.
+        return Path(os.path.realpath(path, strict=True))
+    except FileNotFoundError:
+        return Path(os.path.realpath(path))
+
+
+def read_if_there(path: Path) -> bytes | None:
+    """Return the content of a file, or None if it does not exist."""
+    try:
+        handle = os.open(path, os.O_RDONLY | _BINARY)
+    except FileNotFoundError:
+        return None
+    try:
+        parts = []
+        while part := os.read(handle, 2**24):
+            parts.append(part)
+        return b"".join(parts)
+    finally:
+        os.close(handle)
+
+
+def write_new(path: Path, data: bytes, like: Path | None = None) -> None:
+    """Write a file that does not exist yet, down to the disk; nothing is left if that fails.
 
     Parameters
     ----------
-    contents : mapping of pathlib.Path to bytes
-        New content by path, in order of replacement.
+    path : pathlib.Path
+        The file.
+    data : bytes
+        Its content.
+    like : pathlib.Path, optional
+        A file whose permissions it gets; if there is none, those of any new file.
+    """
+    try:
+        mode = None if like is None else os.stat(like).st_mode & 0o777
+    except FileNotFoundError:
+        mode = None
+    flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | _BINARY
+    # Made with the wanted bits, so that a private file is never readable for others in between.
+    handle = os.open(path, flags, 0o666 if mode is None else mode)
+    try:
+        try:
+            rest = memoryview(data)
+            while rest:
+                rest = rest[os.write(handle, rest) :]
+            os.fsync(handle)
+        finally:
+            os.close(handle)
+        if mode is not None:
+            with contextlib.suppress(PermissionError):  # some network drives have no permissions
+                os.chmod(path, mode)
+    except BaseException:
+        remove(path)
+        raise
 
-    Returns
-    -------
-    list of pathlib.Path
-        The files that were replaced.
+
+def remove(*paths: Path) -> bool:
+    """Remove those of some files that exist; return False if one is still there."""
+    is_done = True
+    for path in paths:
+        try:
+            os.unlink(path)
+        except FileNotFoundError:
+            continue
+        except OSError:
+            is_done = False
+    return is_done
+
+
+def may_exist(path: Path) -> bool:
+    """Tell whether there is a file or link; True if that cannot be told."""
+    try:
+        os.lstat(path)
+    except FileNotFoundError:
+        return False
+    except OSError:
+        return True
+    return True
+
+
+def sync_folder(folder: Path) -> None:
+    """Bring the names in a folder to the disk, where the file system can.
 
     Raises
     ------
-    SaveError
-        If a file cannot be written; the text names it and the cause.
+    OSError
+        If the disk fails; not if the system has no such call.
     """
-    waiting: list[tuple[Path, Path, Path]] = []
-    written: list[Path] = []
-    path = Path()
+    if sys.platform == "win32":
+        return
     try:
-        for path, data in contents.items():
-            target = _target(path)
-            if _holds(target, data):
-                continue
-            waiting.append((path, target, _write_temporary(target, data)))
-        for path, target, temporary in list(waiting):
-            os.replace(temporary, target)
-            waiting.remove((path, target, temporary))
-            written.append(path)
+        handle = os.open(folder, os.O_RDONLY)
+        try:
+            os.fsync(handle)
+        finally:
+            os.close(handle)
     except OSError as error:
-        raise SaveError(path, f"cannot be written: {error.strerror or error}") from error
-    finally:
-        for _, _, temporary in waiting:
-            with contextlib.suppress(OSError):
-                temporary.unlink()
-    for folder in {_target(path).parent for path in written}:
-        _sync_folder(folder)
-    return written
+        if error.errno not in _NO_FOLDER_SYNC:
+            raise
 
 
-def back_up(path: Path) -> Path:
-    """Copy a file to ``<file>.backup-<UTC time>`` beside it.
+def back_up(image_path: Path, path: Path) -> Path:
+    """Copy a sidecar file to ``<file>.backup-<UTC time>`` beside it.
 
     Parameters
     ----------
+    image_path : pathlib.Path
+        The image it belongs to.
     path : pathlib.Path
         An existing file.
 
@@ -80,67 +217,73 @@ def back_up(path: Path) -> Path:
         If it cannot be copied.
     """
     try:
-        data = path.read_bytes()
-        for earlier in path.parent.glob(f"{_escaped(path.name)}.backup-*"):
-            if _holds(earlier, data):
-                return earlier
-        stamp = datetime.now(UTC).strftime("%Y%m%dT%H%M%S.%fZ")
-        copy = path.with_name(f"{path.name}.backup-{stamp}")
-        os.replace(_write_temporary(copy, data), copy)
+        data = read_if_there(path)
+        if data is None:
+            raise FileNotFoundError(errno.ENOENT, "it does not exist")
+        start = fitted(path.name, ".backup-")[: -len(".backup-")]
+        with os.scandir(path.parent) as entries:
+            names = [entry.name for entry in entries]
+        for name in names:
+            if name.startswith(f"{start}.backup-") and read_if_there(path.with_name(name)) == data:
+                return path.with_name(name)
+        copy = path.with_name(fitted(path.name, f".backup-{time_stamp()}"))
+        staged = path.with_name(staged_name(image_path, copy.name))
+        write_new(staged, data, like=path)
+        try:
+            os.replace(staged, copy)
+        except OSError:
+            remove(staged)
+            raise
     except OSError as error:
-        reason = f"cannot be copied before it is replaced: {error.strerror or error}"
+        reason = f"cannot be copied before it is replaced: {words_of(error)}"
         raise SaveError(path, reason) from error
     return copy
 
 
-def _target(path: Path) -> Path:
-    # Path.resolve raises RuntimeError for a loop of links; here opening it then fails as OSError.
-    return Path(os.path.realpath(path))
+def staged_name(image_path: Path, name: str) -> str:
+    """Return a new name to write ``name`` under until it is complete.
+
+    It ends in .tmp and not in .csv or .json, so no reader takes it for data. It carries
+    :func:`image_tag`, as ``a.tif.json`` alone may belong to ``a.tif`` or to ``a.tif.json.tif``.
+    """
+    return fitted(f".{name}", f".{image_tag(image_path)}-{secrets.token_hex(4)}.tmp")
 
 
-def _holds(path: Path, data: bytes) -> bool:
+def image_tag(image_path: Path) -> str:
+    """Return a short text that stands for the name of an image."""
+    return hashlib.sha256(os.fsencode(image_path.name)).hexdigest()[:12]
+
+
+def fitted(name: str, ending: str) -> str:
+    """Join a name and an ending; a name too long for a file system is cut and given a hash."""
+    raw = os.fsencode(name)
+    room = _NAME_MAX - len(os.fsencode(ending))
+    if len(raw) <= room:
+        return name + ending
+    mark = f"~{hashlib.sha256(raw).hexdigest()[:16]}"
+    return raw[: room - len(mark)].decode("utf-8", "ignore") + mark + ending
+
+
+def time_stamp() -> str:
+    """Return the present UTC time as it stands in names of files."""
+    return datetime.now(UTC).strftime("%Y%m%dT%H%M%S.%fZ")
+
+
+@contextmanager
+def naming(path: Path) -> Iterator[None]:
+    """Turn what the system refuses inside into a SaveError that names a file."""
     try:
-        return path.stat().st_size == len(data) and path.read_bytes() == data
-    except FileNotFoundError:
-        return False
-
-
-def _write_temporary(target: Path, data: bytes) -> Path:
-    # The name ends in .tmp and not in .csv or .json, so no reader takes it for data. It does not
-    # repeat the name of the target, which may be as long as the file system allows.
-    handle, name = tempfile.mkstemp(prefix=".napari-bloodflow-", suffix=".tmp", dir=target.parent)
-    temporary = Path(name)
-    try:
-        with os.fdopen(handle, "wb") as file:
-            file.write(data)
-            file.flush()
-            os.fsync(file.fileno())
-        temporary.chmod(_mode_of(target))
-    except OSError:
-        with contextlib.suppress(OSError):
-            temporary.unlink()
+        yield
+    except SaveError:
         raise
-    return temporary
+    except OSError as error:
+        raise SaveError(path, f"cannot be written: {words_of(error)}") from error
 
 
-def _mode_of(target: Path) -> int:
-    try:
-        return target.stat().st_mode & 0o777
-    except FileNotFoundError:
-        mask = os.umask(0)
-        os.umask(mask)
-        return 0o666 & ~mask
-
-
-def _sync_folder(folder: Path) -> None:
-    # Windows and some network drives cannot open or sync a folder; the files are safe without.
-    with contextlib.suppress(OSError):
-        handle = os.open(folder, os.O_RDONLY)
-        try:
-            os.fsync(handle)
-        finally:
-            os.close(handle)
-
-
-def _escaped(name: str) -> str:
-    return "".join(f"[{c}]" if c in "*?[" else c for c in name)
+def words_of(error: OSError) -> str:
+    """Say in words what the system refused."""
+    if error.errno == errno.EROFS:
+        return "the drive is read-only"
+    if error.errno in (errno.EACCES, errno.EPERM):
+        return "no permission to write the file or its folder, or another program has it open"
+    return error.strerror or str(error)
