@@ -155,7 +155,7 @@ def die_after(replaced: int) -> Hook:
 
 
 def die_when_writing(number: int) -> Hook:
-    """Fail for good at the so-manieth file."""
+    """Fail for good when so many files are being written."""
     left = number
 
     def hook(_: int, name: str) -> OSError | None:
@@ -465,18 +465,15 @@ def test_an_error_that_cannot_be_taken_back_says_so(image: Path, disk: Disk) -> 
 def test_an_interrupted_taking_back_is_completed(image: Path, disk: Disk) -> None:
     old = state(image, "old")
     put(old)
-    replaces = itertools.count()
+    replaced = 0
 
     # The journal, two files, one that fails; the second journal; then nothing any more.
     def hook(_: int, name: str) -> OSError | None:
-        nonlocal dead
-        if name == "replace":
-            number = next(replaces)
-            dead = number >= 5
-            return failure(errno.EIO) if number == 3 or dead else None
-        return failure(errno.EIO) if dead else None
+        nonlocal replaced
+        replaced += name == "replace"
+        is_failing = replaced > 5 or (name == "replace" and replaced == 4)
+        return failure(errno.EIO) if is_failing else None
 
-    dead = False
     with disk.watched(hook), pytest.raises(SaveError, match="put right"):
         write_transaction(image, state(image, "new"))
     assert [problem.action for problem in recover(image)] == [
@@ -516,6 +513,18 @@ def test_a_folder_that_cannot_be_written_is_named_before_anything_changes(
     ):
         write_transaction(image, state(image, "new"))
     assert on_disk(image.parent) == old
+
+
+@posix
+@pytest.mark.parametrize(
+    "make", [lambda path: os.mkfifo(path), os.mkdir, lambda path: path.symlink_to(path)]
+)
+def test_what_is_no_file_is_not_replaced(image: Path, make: Callable[[Path], None]) -> None:
+    odd = image.with_name("a.tif.json")
+    make(odd)
+    with pytest.raises(SaveError, match=r"a\.tif\.json: cannot be written: "):
+        write_transaction(image, state(image, "new"))
+    assert [path.name for path in image.parent.iterdir()] == [odd.name]
 
 
 def test_short_writes_are_continued(image: Path, monkeypatch: pytest.MonkeyPatch) -> None:

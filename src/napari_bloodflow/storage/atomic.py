@@ -7,7 +7,7 @@ import errno
 import hashlib
 import os
 import secrets
-import sys
+import stat
 import time
 from contextlib import contextmanager
 from datetime import UTC, datetime
@@ -46,7 +46,7 @@ _BINARY = getattr(os, "O_BINARY", 0)
 # spreadsheet has the file open, most often for a moment.
 _SHARING_VIOLATIONS = {5, 32, 33}
 _DELAYS_S = tuple(0.01 * 2**n for n in range(7))  # 1.27 s in total
-# What file systems answer that cannot sync a folder, or not for this user.
+# What systems answer that cannot sync a folder, or not for this user; Windows cannot open one.
 _NO_FOLDER_SYNC = {
     errno.EACCES,
     errno.EBADF,
@@ -104,10 +104,13 @@ def real_path(path: Path) -> Path:
 def read_if_there(path: Path) -> bytes | None:
     """Return the content of a file, or None if it does not exist."""
     try:
-        handle = os.open(path, os.O_RDONLY | _BINARY)
+        # Opening a pipe would otherwise wait for a writer for ever.
+        handle = os.open(path, os.O_RDONLY | _BINARY | getattr(os, "O_NONBLOCK", 0))
     except FileNotFoundError:
         return None
     try:
+        if not stat.S_ISREG(os.fstat(handle).st_mode):
+            raise OSError(errno.EINVAL, "it is not a file")
         parts = []
         while part := os.read(handle, 2**24):
             parts.append(part)
@@ -183,8 +186,6 @@ def sync_folder(folder: Path) -> None:
     OSError
         If the disk fails; not if the system has no such call.
     """
-    if sys.platform == "win32":
-        return
     try:
         handle = os.open(folder, os.O_RDONLY)
         try:
