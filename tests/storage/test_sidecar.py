@@ -159,8 +159,10 @@ def test_a_pipe_is_not_waited_for(path: Path) -> None:
 
 def test_problems_can_be_printed_whatever_the_keys_are(path: Path) -> None:
     path.write_bytes(b'{"\\ud800": 1, "\\ud800": 2}')
-    for problem in read_sidecar(path).problems:
-        str(problem).encode("utf-8")
+    problems = read_sidecar(path).problems
+    assert problems
+    for problem in problems:
+        assert str(problem).encode("utf-8")
 
 
 def test_many_keys_take_time_in_proportion(path: Path) -> None:

@@ -612,9 +612,9 @@ class AcqImage:
 
     def _connect(self) -> None:
         self._rois.changed.connect(self._on_rois_changed)
-        for signal in (self._analysis_set.added, self._analysis_set.removed):
+        analyses = self._analysis_set
+        for signal in (analyses.added, analyses.removed, analyses.updated):
             signal.connect(self._on_changed)
-        self._analysis_set.updated.connect(self._on_changed)
         self._experiment.events.connect(self._on_changed)
         self.header.events.connect(self._on_header_changed)
 

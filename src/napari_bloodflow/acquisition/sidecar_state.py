@@ -191,7 +191,6 @@ class SidecarState:
             self._analysis_records[analysis.key] = record
         for name in dict.fromkeys(key.analysis_name for key in analyses):
             self._load_table(name, [a for a in analyses.values() if a.key.analysis_name == name])
-        self.remember_results(analyses.values())
         return list(analyses.values())
 
     def _load_table(self, name: str, analyses: Sequence[Analysis]) -> None:
