@@ -8,6 +8,8 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
     from pathlib import Path
 
+    from napari_bloodflow.problems import Conflict
+
 __all__ = [
     "AnalysisCancelled",
     "AnalysisError",
@@ -17,6 +19,7 @@ __all__ = [
     "ParameterError",
     "RoiKindError",
     "SaveError",
+    "SidecarConflict",
     "UnknownPlaneError",
     "UnknownRoiError",
     "UnsupportedFileError",
@@ -81,6 +84,33 @@ class FilesChangedError(SaveError):
             " again, or save a copy under another name",
         )
         self.paths = tuple(map(str, paths))
+
+
+class SidecarConflict(FilesChangedError):
+    """Another program changed what was changed here too; nothing was written.
+
+    Parameters
+    ----------
+    paths : sequence of path-like
+        The files that changed; at least one.
+    conflicts : sequence of Conflict
+        What both changed, with both values. Empty if the files cannot be compared.
+    reason : str
+        Why they cannot be compared, as a clause.
+    """
+
+    def __init__(
+        self, paths: Sequence[str | Path], conflicts: Sequence[Conflict], reason: str = ""
+    ) -> None:
+        super().__init__(paths)
+        self.conflicts = tuple(conflicts)
+        self.reason = reason or (
+            f"was changed by another program in the same place: {'; '.join(map(str, conflicts))}"
+        )
+        self.args = (
+            f"{self.path}: {self.reason}. Nothing was written: load the image again, or save and"
+            " keep your version, or both",
+        )
 
 
 class UnknownRoiError(BloodflowError, ValueError):

@@ -22,6 +22,7 @@ __all__ = [
     "fit_stretch",
     "layer_data",
     "mark_of",
+    "show_contrast",
     "shown_contrast",
 ]
 
@@ -170,6 +171,13 @@ def shown_contrast(layer: Image, stored: ImageContrast) -> ImageContrast:
         stored_names = {napari_name: stored for stored, napari_name in _COLORMAPS.items()}
         contrast.color_lut = stored_names.get(name, name)
     return contrast
+
+
+def show_contrast(layer: Image, stored: ImageContrast) -> None:
+    """Give a layer the window and colour map of a stored contrast, where they differ."""
+    if shown_contrast(layer, stored) != stored:
+        layer.contrast_limits = _increasing(stored.value_min, stored.value_max)
+        layer.colormap = colormap_name(stored.color_lut)
 
 
 def _increasing(low: float, high: float) -> tuple[float, float]:

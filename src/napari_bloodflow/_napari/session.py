@@ -21,6 +21,7 @@ from napari_bloodflow._napari.layers import (
     fit_stretch,
     layer_data,
     mark_of,
+    show_contrast,
     shown_contrast,
 )
 from napari_bloodflow._napari.roi_sync import RoiSync
@@ -213,6 +214,7 @@ class ViewerSession:
         if shown is None:
             shown = ShownAcquisition(mark.acq)
             self._shown.append(shown)
+            mark.acq.reloaded.connect(self._on_reloaded)
             if mark.acq.problems:
                 show_warning(_summary_of_problems(mark.acq))
         if mark.role == "image" and isinstance(layer, Image):
@@ -266,6 +268,7 @@ class ViewerSession:
             )
             return
         self._shown.remove(shown)
+        shown.acq.reloaded.disconnect(self._on_reloaded)
         if self._active is shown:
             self._active = self._shown[-1] if self._shown else None
             self.active_changed.emit(self._active)
@@ -284,6 +287,21 @@ class ViewerSession:
             contrast = shown_contrast(event.source, stored)
             if contrast != stored:
                 mark.acq.set_image_contrast(mark.channel, contrast)
+
+    def _on_reloaded(self) -> None:
+        """Show the contrast that came from disk; ROIs follow by themselves."""
+        for shown in self._shown:
+            for layer in shown.image_layers:
+                mark = mark_of(layer)
+                if mark is None:
+                    continue
+                stored = shown.acq.ensure_image_contrast(mark.channel)
+                events = layer.events
+                with (
+                    events.contrast_limits.blocker(self._on_contrast),
+                    events.colormap.blocker(self._on_contrast),
+                ):
+                    show_contrast(layer, stored)
 
     def _on_notice(self, text: str) -> None:
         self.viewer.status = text

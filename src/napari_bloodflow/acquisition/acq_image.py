@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 from psygnal import Signal
 
@@ -18,6 +18,7 @@ from napari_bloodflow.acquisition.contrast import default_color_lut
 from napari_bloodflow.acquisition.contrast_table import ContrastTable
 from napari_bloodflow.acquisition.images import AcqImages
 from napari_bloodflow.acquisition.list_rows import FILE_LIST_SCHEMA, schema_row, tree_rows
+from napari_bloodflow.acquisition.merged_save import save_merged
 from napari_bloodflow.acquisition.metadata import (
     AcqImageHeader,
     ExperimentMetadata,
@@ -32,6 +33,7 @@ from napari_bloodflow.analysis.base import AnalysisInputs, AnalysisState
 from napari_bloodflow.analysis.radon_velocity import FORMULA_KEY, RadonVelocity
 from napari_bloodflow.analysis.velocity_formula import corrected_result, velocity_formula
 from napari_bloodflow.errors import (
+    FilesChangedError,
     RoiKindError,
     SaveError,
     UnknownPlaneError,
@@ -74,6 +76,8 @@ class AcqImage:
         Emitted after any change of the model, and after a save.
     calibration_changed : psygnal.Signal
         Emitted with the new :class:`~napari_bloodflow.calibration.Calibration`.
+    reloaded : psygnal.Signal
+        Emitted after everything was read from disk again, before `changed`.
 
     Raises
     ------
@@ -85,6 +89,7 @@ class AcqImage:
 
     changed = Signal()
     calibration_changed = Signal(object)
+    reloaded = Signal()
 
     def __init__(self, path: str | Path) -> None:
         self._path = Path(path).expanduser().resolve()
@@ -444,6 +449,8 @@ class AcqImage:
             self._correct_reciprocal_velocities(state)
             state.remember_results(self._analysis_set)
             self._analysis_set.set_clean()
+        self.reloaded.emit()
+        self.calibration_changed.emit(self.calibration)
         self.changed.emit()
 
     @contextmanager
@@ -465,22 +472,81 @@ class AcqImage:
         SaveError
             If it cannot be written; the old one is then still there.
         """
-        self._write(with_tables=False)
+        contents = self._contents(self._render(self._analysis_set.as_list()))
+        self._state.write(contents)
+        self.changed.emit()
 
-    def save(self) -> None:
+    def save(self, *, keep: Literal["mine", "both"] | None = None) -> None:
         """Write the sidecar and all tables that changed; the image is not touched.
 
         All files change together or, whatever happens, none does. One that holds what is to be
-        saved already is not touched.
+        saved already is not touched. What another program changed in the files since they were
+        read is kept: its changes and those made here are saved together and loaded, and
+        `problems` tells.
+
+        Parameters
+        ----------
+        keep : {"mine", "both"}, optional
+            What to do where both changed the same thing. ``"mine"`` saves what was changed here
+            and keeps a backup of the files. ``"both"`` leaves what is on disk and adds a ROI of
+            mine with its results as a new ROI; other values of mine go into a copy of the
+            sidecar, ``<file>.json.mine-<UTC time>``. By default nothing is decided.
 
         Raises
         ------
-        FilesChangedError
-            (a SaveError) if another program changed a file since it was read.
+        SidecarConflict
+            (a SaveError) if another program changed the same thing and `keep` is not given.
         SaveError
-            If a file cannot be written; everything is still unsaved then.
+            If a file cannot be written, or was written by a newer program; everything is still
+            unsaved then.
         """
-        self._write(with_tables=True)
+        analyses = self._analysis_set.as_list()
+        rendered = self._render(analyses)
+        contents = {**self._state.render_tables(analyses), **self._contents(rendered)}
+        try:
+            self._state.write(contents)
+        except FilesChangedError:
+            mine = self._state.edited_content(rendered, self._edits(), analyses)
+            mine.private |= self._private_state()
+            report = save_merged(self._state, mine, rendered.document, contents, self, keep)
+            self.load_sidecar_json()
+            self._state.problems.extend(report)
+        else:
+            self._state.set_saved(rendered, analyses)
+            self._set_clean()
+        self.changed.emit()
+
+    @property
+    def read_only_reason(self) -> str:
+        """Why the sidecar files cannot be saved (a newer program wrote them); empty if they can.
+
+        :meth:`save_copy` works all the same.
+        """
+        return self._state.read_only_reason
+
+    def _contents(self, rendered: RenderedSidecar) -> dict[Path, bytes]:
+        contents = {self._state.path: self._state.encode(rendered.document)}
+        return contents | self._state.render_private(self._private_state())
+
+    def _private_state(self) -> dict[str, Any]:
+        return {"calibration_source": "user"} if self._calibration_source == "user" else {}
+
+    def _edits(self) -> dict[str, Any]:
+        """Return what the user edited, ROIs and analyses apart, as entries of the document."""
+        edits: dict[str, Any] = {}
+        if self._accepted != self._saved_accepted:
+            edits["accepted"] = self._accepted
+        for key, section in self._sections().items():
+            values, changed = section.to_dict(), section.changed_fields()
+            for pair in (f"physical_{{}}_{axis}" for axis in "yx"):
+                names = {pair.format("unit"), pair.format("label")}
+                changed |= names if names & changed else set()
+            edits[key] = {name: values[name] for name in changed}
+        edits["image_contrast"] = self._contrast.edits()
+        return {key: value for key, value in edits.items() if value != {}}
+
+    def _sections(self) -> dict[str, MetadataSection]:
+        return {"experiment_metadata": self._experiment, "image_header_metadata": self.header}
 
     def save_copy(self, sidecar: str | Path) -> list[Path]:
         """Write the present state as the sidecar files of another name; nothing becomes clean.
@@ -513,26 +579,10 @@ class AcqImage:
         return self._state.render(
             accepted=self._accepted,
             rois=self._rois.snapshot(),
-            sections={
-                "experiment_metadata": self._experiment,
-                "image_header_metadata": self.header,
-            },
+            sections=self._sections(),
             contrast=self._contrast.to_dict(),
             analyses=analyses,
         )
-
-    def _write(self, *, with_tables: bool) -> None:
-        analyses = self._analysis_set.as_list()
-        rendered = self._render(analyses)
-        contents = self._state.render_tables(analyses) if with_tables else {}
-        contents[self._state.path] = self._state.encode(rendered.document)
-        private = {"calibration_source": "user"} if self._calibration_source == "user" else {}
-        contents |= self._state.render_private(private)
-        self._state.write(contents)
-        if with_tables:
-            self._state.set_saved(rendered, analyses)
-            self._set_clean()
-        self.changed.emit()
 
     def _set_clean(self) -> None:
         self._rois.set_clean()

@@ -59,6 +59,15 @@ class ContrastTable:
         """Take the present state as saved."""
         self._clean = self._chosen()
 
+    def edits(self) -> dict[str, dict[str, Any]]:
+        """Return the entries that the user chose since the last load or save."""
+        chosen = self._chosen()
+        return {
+            str(channel): entry.to_dict()
+            for channel, entry in sorted(chosen.items())
+            if self._clean.get(channel) != entry
+        }
+
     def _chosen(self) -> dict[int, ImageContrast]:
         return {c: entry.copy() for c, entry in self._entries.items() if c not in self._seeded}
 

@@ -6,14 +6,16 @@ in it on save; the rest goes back unchanged.
 
 from __future__ import annotations
 
-import json
 from copy import deepcopy
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from napari_bloodflow.acquisition.analysis_records import analysis_from_record, record_rank
 from napari_bloodflow.acquisition.roi import roi_from_dict
+from napari_bloodflow.acquisition.sidecar_merge import SidecarContent
 from napari_bloodflow.analysis.base import AnalysisKey, AnalysisResult
-from napari_bloodflow.analysis.registry import RECORD_ORDER, analysis_class
+from napari_bloodflow.analysis.registry import analysis_class
+from napari_bloodflow.errors import SaveError
 from napari_bloodflow.problems import Problem
 from napari_bloodflow.storage.atomic import sha256_of
 from napari_bloodflow.storage.recovery import recover
@@ -37,7 +39,7 @@ if TYPE_CHECKING:
     from napari_bloodflow.acquisition.roi import ImageBounds, Roi
     from napari_bloodflow.analysis.base import Analysis, AnalysisSource
 
-__all__ = ["RenderedSidecar", "SidecarState"]
+__all__ = ["RenderedSidecar", "SidecarState", "table_columns"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,6 +81,8 @@ class SidecarState:
     ----------
     problems : list of Problem
         What was wrong with them.
+    read_only_reason : str
+        Why the files must not be written, in words; empty if they may.
     on_disk : dict of pathlib.Path to str or None
         SHA-256 of the files as they were last read or written; None for one that was not there.
     """
@@ -89,6 +93,7 @@ class SidecarState:
         self.problems: list[Problem] = []
         self.document: dict[str, Any] = {}
         self.needs_backup: set[Path] = set()
+        self.read_only_reason = ""
         self.on_disk: dict[Path, str | None] = {}
         self._private: dict[str, Any] = {}
         self._tables: dict[str, dict[AnalysisKey, pd.DataFrame]] = {}
@@ -113,6 +118,7 @@ class SidecarState:
         self.problems.extend(found.problems)
         if found.document is not None:
             self.document = found.document
+        self.read_only_reason = found.read_only_reason
         if found.sha256 is not None and not found.understood:
             self.needs_backup.add(self.path)
 
@@ -180,7 +186,7 @@ class SidecarState:
         for index, record in enumerate(records):
             where = f"analysis[{index}]"
             try:
-                analysis = _analysis_from_record(record, source)
+                analysis = analysis_from_record(record, source)
                 if analysis.key in analyses:
                     raise ValueError(f"{analysis.key} is there twice")
             except ValueError as error:
@@ -228,6 +234,62 @@ class SidecarState:
                 )
             )
 
+    def load_other_tables(self, names: Iterable[str]) -> None:
+        """Read tables that no record of the document asks for; their rows belong to nothing."""
+        for name in names:
+            if table_path(self.image_path, name) not in self.on_disk:
+                self._load_table(name, [])
+
+    def content(self) -> SidecarContent:
+        """Return what the files hold, as it was read or written last."""
+        blocks = {key: rows for table in self._tables.values() for key, rows in table.items()}
+        return SidecarContent(
+            self.document,
+            blocks | self._foreign_content(),
+            dict(self._unkeyed_rows),
+            self.private,
+        )
+
+    def edited_content(
+        self, rendered: RenderedSidecar, edits: dict[str, Any], analyses: Sequence[Analysis]
+    ) -> SidecarContent:
+        """Return what the files would hold with the user's edits and nothing else.
+
+        Parameters
+        ----------
+        rendered : RenderedSidecar
+            The whole document as it would be written.
+        edits : dict
+            Other entries of the document that were edited; those of an object go into it.
+        analyses : sequence of Analysis
+            All analyses of the file.
+        """
+        document = dict(self.document)
+        for name, value in edits.items():
+            found = document.get(name)
+            if isinstance(value, dict) and isinstance(found, dict):
+                value = {**found, **value}
+            document[name] = value
+        for name in ("rois", "analysis"):
+            document[name] = rendered.document[name]
+        blocks: dict[AnalysisKey, pd.DataFrame] = {}
+        for analysis in analyses:
+            key = analysis.key
+            stored = self._tables.get(key.analysis_name, {}).get(key)
+            table = stored if self.is_saved(analysis) else analysis.result.table
+            if table is not None:
+                blocks[key] = table
+        return SidecarContent(
+            document, blocks | self._foreign_content(), dict(self._unkeyed_rows), self.private
+        )
+
+    def _foreign_content(self) -> dict[AnalysisKey, pd.DataFrame]:
+        return {
+            AnalysisKey(name, channel, roi_id): rows
+            for name in self._foreign_rows
+            for channel, roi_id, rows in self._foreign_blocks(name)
+        }
+
     def remember_results(self, analyses: Iterable[Analysis]) -> None:
         """Take the present parameters and results as those on disk."""
         self._saved_results = {
@@ -266,7 +328,7 @@ class SidecarState:
         document["rois"] = [item.record for item in roi_records]
         records = {
             analysis.key: self._render_analysis(analysis)
-            for analysis in sorted(analyses, key=_record_rank)
+            for analysis in sorted(analyses, key=lambda a: record_rank(a.key))
         }
         document["analysis"] = [*records.values(), *self._foreign_records]
         return RenderedSidecar(document, roi_records, records)
@@ -328,7 +390,7 @@ class SidecarState:
             unchanged = not gone and all(map(self.is_saved, present))
             if (unchanged and target is None) or not (blocks or stored):
                 continue
-            columns = analysis_class(name).standard_columns or _columns_of(stored.values())
+            columns = table_columns(name, stored.values())
             path = table_path(target or self.image_path, name)
             rendered[path] = encode_table(
                 blocks + self._foreign_blocks(name),
@@ -374,6 +436,8 @@ class SidecarState:
         SaveError
             If a file cannot be written.
         """
+        if self.read_only_reason:
+            raise SaveError(self.path, self.read_only_reason)
         # A file that was never read is not known to be ours.
         unread = contents.keys() - self.on_disk.keys()
         write_transaction(
@@ -414,22 +478,6 @@ class SidecarState:
         return {self._private_path: encode_sidecar({**kept, "version": 1, **state})}
 
 
-def _analysis_from_record(record: Any, source: AnalysisSource) -> Analysis:
-    if not isinstance(record, dict):
-        raise ValueError("is not an object")
-    key = _record_key(record)
-    params = record.get("detection_params", {})
-    summary = record.get("summary", {})
-    for name, value in (("detection_params", params), ("summary", summary)):
-        if not isinstance(value, dict):
-            raise ValueError(f"{name} is not an object")
-    analysis = analysis_class(key.analysis_name)(key, None, source)
-    analysis.adopt_stored_params(params)
-    if summary:
-        analysis.set_result(AnalysisResult(summary))
-    return analysis
-
-
 def _merged_section(section: MetadataSection, stored: dict[str, Any]) -> dict[str, Any]:
     """Put the fields that were edited, and those the file lacks, into a stored section."""
     changed = section.changed_fields()
@@ -437,24 +485,7 @@ def _merged_section(section: MetadataSection, stored: dict[str, Any]) -> dict[st
     return {**stored, **section.to_dict(), **kept}
 
 
-def _record_key(record: dict[str, Any]) -> AnalysisKey:
-    name, channel, roi_id = (record.get(k) for k in ("analysis_name", "channel", "roi_id"))
-    if not isinstance(name, str) or not name:
-        raise ValueError("analysis_name is missing")
-    numbers = []
-    for label, value in (("channel", channel), ("roi_id", roi_id)):
-        if isinstance(value, float) and value.is_integer():
-            value = int(value)
-        if isinstance(value, bool) or not isinstance(value, int):
-            raise ValueError(f"{label} is {json.dumps(value)}, not a whole number")
-        numbers.append(value)
-    return AnalysisKey(name, *numbers)
-
-
-def _record_rank(analysis: Analysis) -> int:
-    name = analysis.key.analysis_name
-    return RECORD_ORDER.index(name) if name in RECORD_ORDER else len(RECORD_ORDER)
-
-
-def _columns_of(frames: Iterable[pd.DataFrame]) -> tuple[str, ...]:
-    return tuple(dict.fromkeys(column for frame in frames for column in frame.columns))
+def table_columns(analysis_name: str, frames: Iterable[pd.DataFrame]) -> tuple[str, ...]:
+    """Return the columns that come first in a table: those of the format, or as found."""
+    found = (column for frame in frames for column in frame.columns)
+    return analysis_class(analysis_name).standard_columns or tuple(dict.fromkeys(found))

@@ -4,13 +4,20 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from napari_bloodflow.analysis.base import AnalysisKey
 from napari_bloodflow.analysis.radon_velocity import RadonVelocity
 from napari_bloodflow.analysis.stored import StoredAnalysis
 
 if TYPE_CHECKING:
     from napari_bloodflow.analysis.base import Analysis
 
-__all__ = ["RECORD_ORDER", "analysis_class", "runnable_names"]
+__all__ = [
+    "RECORD_ORDER",
+    "analysis_class",
+    "exclusive_group",
+    "parent_name",
+    "runnable_names",
+]
 
 _CLASSES: dict[str, type[Analysis]] = {RadonVelocity.analysis_name: RadonVelocity}
 
@@ -26,3 +33,13 @@ def analysis_class(analysis_name: str) -> type[Analysis]:
 def runnable_names() -> tuple[str, ...]:
     """Return the names of the analyses that can be run."""
     return tuple(_CLASSES)
+
+
+def exclusive_group(analysis_name: str) -> str | None:
+    """Return the group of which a (channel, ROI) can hold one analysis only, or None."""
+    return analysis_class(analysis_name)(AnalysisKey(analysis_name, 0, 0)).exclusive_group
+
+
+def parent_name(analysis_name: str) -> str | None:
+    """Return the analysis of the same (channel, ROI) that this one is derived from, or None."""
+    return "radon_velocity" if analysis_name in ("event", "heart_rate") else None

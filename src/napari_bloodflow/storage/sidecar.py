@@ -58,12 +58,15 @@ class SidecarRead:
         Hash of the bytes; None if the file does not exist.
     understood : bool
         False if it must be copied before it is replaced.
+    read_only_reason : str
+        Why it must not be replaced at all, as a clause; empty if it may.
     """
 
     document: dict[str, Any] | None
     problems: tuple[Problem, ...] = ()
     sha256: str | None = None
     understood: bool = True
+    read_only_reason: str = ""
 
 
 def sidecar_path(image_path: str | Path) -> Path:
@@ -93,11 +96,21 @@ def read_sidecar(path: Path) -> SidecarRead:
     missing = [key for key in REQUIRED_KEYS if key not in found.document]
     problems += [Problem(path.name, key, "is missing", "its default is used") for key in missing]
     version = found.document.get("version", SIDECAR_VERSION)
+    reason = ""
     if isinstance(version, bool) or version != SIDECAR_VERSION:
         what = f"is {version!r}, not {SIDECAR_VERSION}: another program version wrote it"
-        problems.append(Problem(path.name, "version", what, "it is read as far as possible"))
+        action = "it is read as far as possible"
+        if isinstance(version, (int, float)) and version > SIDECAR_VERSION:
+            reason = (
+                f"was written by a newer program (version {version}; this one knows"
+                f" {SIDECAR_VERSION}) and is not overwritten; save a copy under another name"
+            )
+            action += ", and never overwritten; save a copy under another name to keep changes"
+        problems.append(Problem(path.name, "version", what, action))
         understood = False
-    return SidecarRead(found.document, tuple(problems), found.sha256, understood and not missing)
+    return SidecarRead(
+        found.document, tuple(problems), found.sha256, understood and not missing, reason
+    )
 
 
 def read_json_object(path: Path) -> SidecarRead:

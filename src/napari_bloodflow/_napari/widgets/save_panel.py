@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 from napari.utils.notifications import show_error
 from qtpy.QtCore import QTimer
-from qtpy.QtWidgets import QHBoxLayout, QVBoxLayout, QWidget
+from qtpy.QtWidgets import QFileDialog, QHBoxLayout, QVBoxLayout, QWidget
 
+from napari_bloodflow._napari.widgets.conflict_panel import ConflictPanel
 from napari_bloodflow._napari.widgets.parts import Notice, push_button
-from napari_bloodflow.errors import SaveError
+from napari_bloodflow.errors import SaveError, SidecarConflict
 
 if TYPE_CHECKING:
     from napari_bloodflow._napari.session import ViewerSession
@@ -38,6 +39,8 @@ class SavePanel(QWidget):
         self._session = session
         self._acq: AcqImage | None = None
         self._message = Notice("dock_message", "done", self)
+        self._conflict = ConflictPanel(self)
+        self._conflict.decided.connect(self._on_decided)
         self._save = push_button("Save", "save", "", self._on_save, self)
         self._fading = QTimer(self)
         self._fading.setSingleShot(True)
@@ -48,6 +51,7 @@ class SavePanel(QWidget):
         layout = QVBoxLayout(self)
         layout.setContentsMargins(0, 0, 0, 0)
         layout.addWidget(self._message)
+        layout.addWidget(self._conflict)
         layout.addLayout(row)
 
     def refresh(self) -> None:
@@ -56,16 +60,25 @@ class SavePanel(QWidget):
         if acq is not self._acq:
             self._acq = acq
             self._message.say("")
-        is_dirty = acq is not None and acq.is_dirty
-        self._save.setEnabled(is_dirty)
+            self._conflict.clear()
         if acq is None:
+            self._save.setEnabled(False)
             return
-        self._save.setText("Save" if is_dirty else "All saved")
-        files = "\n".join(_file_names(acq))
-        self._save.setToolTip(
-            f"Write ROIs, metadata and results to\n{files}\n"
-            f"in {Path(acq.path).parent}\nThe image itself is never written."
-        )
+        is_dirty = acq.is_dirty
+        if not is_dirty:
+            self._conflict.clear()
+        folder = Path(acq.path).parent
+        if acq.read_only_reason:
+            self._save.setText("Save a copy...")
+            self._save.setToolTip(f"{acq.get_sidecar_json_path()} {acq.read_only_reason}.")
+        else:
+            self._save.setText("Save" if is_dirty else "All saved")
+            files = "\n".join(_file_names(acq))
+            self._save.setToolTip(
+                f"Write ROIs, metadata and results to\n{files}\nin {folder}\n"
+                "The image itself is never written."
+            )
+        self._save.setEnabled(is_dirty or bool(acq.read_only_reason))
 
     def say(self, text: str) -> None:
         """Tell for a while what was done, in the dock and in the status line."""
@@ -80,15 +93,56 @@ class SavePanel(QWidget):
         acq = self._session.acq
         if acq is None:
             return
+        if acq.read_only_reason:
+            self._save_copy(acq)
+        else:
+            self._save_keeping(acq, None)
+
+    def _on_decided(self, choice: str) -> None:
+        acq = self._session.acq
+        if acq is None:
+            return
+        if choice == "reload":
+            self._conflict.clear()
+            acq.load_sidecar_json()
+            self.say(f"{acq.name}: loaded again from disk")
+        else:
+            self._save_keeping(acq, "both" if choice == "both" else "mine")
+
+    def _save_copy(self, acq: AcqImage) -> None:
+        folder = Path(acq.path).parent
+        proposed = folder / f"{Path(acq.path).stem}-copy{Path(acq.path).suffix}.json"
+        chosen, _ = QFileDialog.getSaveFileName(
+            self, "Save a copy of the sidecar files", str(proposed), "Sidecar (*.json)"
+        )
+        if not chosen:
+            return
         try:
-            acq.save()
+            written = acq.save_copy(chosen)
+        except SaveError as error:
+            self._message.say(f"Not saved. {error}", "error")
+            show_error(f"{acq.name} was not saved. {error}")
+            return
+        self.say(f"Saved {', '.join(path.name for path in written)}")
+
+    def _save_keeping(self, acq: AcqImage, keep: Literal["mine", "both"] | None) -> None:
+        before = set(acq.problems)
+        try:
+            acq.save(keep=keep)
+        except SidecarConflict as conflict:
+            self._message.say("")
+            self._conflict.show_conflict(conflict)
+            return
         except SaveError as error:
             self._fading.stop()
             self._message.say(f"Not saved. {error}", "error")
             show_error(f"{acq.name} was not saved. {error}")
             return
+        self._conflict.clear()
         names = [path.name for path in acq.get_sidecar_paths()]
-        self.say(f"Saved {', '.join(names)}")
+        is_merged = bool(set(acq.problems) - before)
+        more = ", together with the changes of another program" if is_merged else ""
+        self.say(f"Saved {', '.join(names)}{more}")
 
 
 def _file_names(acq: AcqImage) -> list[str]:

@@ -1,0 +1,146 @@
+"""Saving from the Acquisition dock when another program writes the same files."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from napari.components import ViewerModel
+from qtpy.QtCore import Qt
+from qtpy.QtTest import QTest
+from qtpy.QtWidgets import QFileDialog, QLabel, QPushButton, QWidget
+
+from napari_bloodflow import AcqImage, ImageContrast, RectRoiBounds
+from napari_bloodflow._napari.session import ViewerSession, get_session
+from napari_bloodflow._napari.widgets.acquisition_dock import AcquisitionDock
+from napari_bloodflow.synthetic import moving_streaks, write_tiff
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from pytestqt.qtbot import QtBot
+
+pytestmark = pytest.mark.gui
+
+
+class Bench:
+    def __init__(self, path: Path, qtbot: QtBot) -> None:
+        self.viewer = ViewerModel()
+        self.session: ViewerSession = get_session(self.viewer)
+        self.session.open(path)
+        self.dock = AcquisitionDock(self.viewer)
+        self.qtbot = qtbot
+        qtbot.addWidget(self.dock)
+        self.dock.show()
+
+    @property
+    def acq(self) -> AcqImage:
+        assert self.session.acq is not None
+        return self.session.acq
+
+    def find(self, name: str, kind: type[Any] = QPushButton) -> Any:
+        widget = self.dock.findChild(kind, name)
+        assert widget is not None, name
+        return widget
+
+    def is_seen(self, name: str) -> bool:
+        return bool(self.find(name, QWidget).isVisibleTo(self.dock))
+
+    def click(self, name: str) -> None:
+        button = self.find(name)
+        self.qtbot.waitUntil(lambda: button.isEnabled() and self.is_seen(name), timeout=5000)
+        QTest.mouseClick(button, Qt.MouseButton.LeftButton)
+
+    def says(self, name: str, text: str) -> None:
+        label = self.find(name, QLabel)
+        self.qtbot.waitUntil(lambda: text in label.text(), timeout=5000)
+
+
+@pytest.fixture
+def image(tmp_path: Path) -> Path:
+    path = tmp_path / "vessel.tif"
+    write_tiff(moving_streaks(num_rows=128, num_columns=32), path)
+    acq = AcqImage(path)
+    acq.rois.create(RectRoiBounds(0, 64, 0, 12))
+    acq.save()
+    return path
+
+
+@pytest.fixture
+def bench(image: Path, qtbot: QtBot) -> Bench:
+    bench = Bench(image, qtbot)
+    other = AcqImage(image)
+    other.rois.edit(1, RectRoiBounds(0, 100, 0, 20))
+    other.set_image_contrast(0, ImageContrast("Gray", 3, 77, 0, 255))
+    other.save()
+    return bench
+
+
+def conflict(bench: Bench) -> None:
+    bench.acq.rois.edit(1, RectRoiBounds(5, 60, 2, 12))
+    bench.click("save")
+    bench.says("conflict_message_text", "ROI 1: here moved or resized, on disk moved or resized")
+    assert bench.acq.is_dirty
+
+
+def test_changes_that_do_not_touch_each_other_are_saved_together(bench: Bench) -> None:
+    bench.acq.rois.create(RectRoiBounds(0, 50, 3, 20))
+    bench.click("save")
+    bench.says("dock_message_text", "together with the changes of another program")
+    assert not bench.is_seen("conflict_panel")
+    assert [roi.geometry for roi in bench.acq.rois] == [
+        RectRoiBounds(0, 100, 0, 20),
+        RectRoiBounds(0, 50, 3, 20),
+    ]
+    assert bench.session.roi_layer is not None
+    assert len(bench.session.roi_layer.data) == 2
+    assert tuple(bench.session.image_layers[0].contrast_limits) == (3, 77)
+    assert not bench.acq.is_dirty
+
+
+def test_reload_shows_what_is_on_disk(bench: Bench) -> None:
+    conflict(bench)
+    bench.click("conflict_reload")
+    bench.says("dock_message_text", "loaded again")
+    assert bench.acq.rois[1].geometry == RectRoiBounds(0, 100, 0, 20)
+    assert tuple(bench.session.image_layers[0].contrast_limits) == (3, 77)
+    assert not bench.acq.is_dirty
+    assert not bench.is_seen("conflict_panel")
+
+
+def test_mine_is_kept(bench: Bench, image: Path) -> None:
+    conflict(bench)
+    bench.click("conflict_mine")
+    bench.says("dock_message_text", "Saved vessel.tif.json")
+    assert AcqImage(image).rois[1].geometry == RectRoiBounds(5, 60, 2, 12)
+    assert list(image.parent.glob("*.backup-*"))
+    assert not bench.is_seen("conflict_panel")
+
+
+def test_both_are_kept(bench: Bench, image: Path) -> None:
+    conflict(bench)
+    bench.click("conflict_both")
+    bench.says("dock_message_text", "Saved vessel.tif.json")
+    assert AcqImage(image).rois[1].geometry == RectRoiBounds(0, 100, 0, 20)
+    assert AcqImage(image).rois[2].geometry == RectRoiBounds(5, 60, 2, 12)
+    assert len(bench.acq.rois) == 2
+
+
+def test_files_of_a_newer_program_are_saved_as_a_copy_only(
+    image: Path, qtbot: QtBot, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    sidecar = image.with_name("vessel.tif.json")
+    text = json.dumps({**json.loads(sidecar.read_text()), "version": 7})
+    sidecar.write_text(text)
+    bench = Bench(image, qtbot)
+    bench.acq.rois.rename(1, "vein")
+    assert bench.find("save").text() == "Save a copy..."
+    assert "newer program (version 7" in bench.find("save").toolTip()
+    copy = image.with_name("other.tif.json")
+    monkeypatch.setattr(QFileDialog, "getSaveFileName", lambda *_: (str(copy), ""))
+    bench.click("save")
+    bench.says("dock_message_text", "Saved other.tif.json")
+    assert json.loads(copy.read_text())["rois"][0]["name"] == "vein"
+    assert sidecar.read_text() == text
+    bench.dock.close()
