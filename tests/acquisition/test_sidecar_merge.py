@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from copy import deepcopy
 from typing import Any
 
@@ -54,15 +55,14 @@ def contents(draw: st.DrawFn) -> SidecarContent:
 def plain(content: SidecarContent) -> Any:
     """Return everything in a comparable form, without regard to order."""
     document = dict(content.document)
-    rois = {record["roi_id"]: record for record in document.pop("rois")}
+    rois = {str(record["roi_id"]): record for record in document.pop("rois")}
     records = {
-        (record["analysis_name"], record["roi_id"]): record for record in document.pop("analysis")
+        f"{record['analysis_name']} {record['roi_id']}": record
+        for record in document.pop("analysis")
     }
-    blocks = {key: block.to_csv() for key, block in content.blocks.items()}
-    return repr(
-        [sorted(part.items(), key=repr) for part in (document, rois, records, blocks)]
-        + [sorted(content.private.items())]
-    ).replace("nan", "None")
+    blocks = {str(key): block.to_csv() for key, block in content.blocks.items()}
+    parts = [document, rois, records, blocks, content.private]
+    return json.dumps(parts, sort_keys=True).replace("NaN", "null")
 
 
 @given(contents(), contents())

@@ -13,6 +13,7 @@ from napari_bloodflow.acquisition.calibration_choice import (
     calibration_patch,
     combine_readings,
     disagreement,
+    doubts,
 )
 from napari_bloodflow.acquisition.contrast import default_color_lut
 from napari_bloodflow.acquisition.contrast_table import ContrastTable
@@ -28,10 +29,9 @@ from napari_bloodflow.acquisition.paths import SUPPORTED_EXTENSIONS, is_supporte
 from napari_bloodflow.acquisition.roi import LineROI, RectROI
 from napari_bloodflow.acquisition.roi_set import RoiSet, RoiSetChange
 from napari_bloodflow.acquisition.sidecar_state import RenderedSidecar, SidecarState
+from napari_bloodflow.acquisition.velocity_check import VelocityCheck
 from napari_bloodflow.analysis.analysis_set import AnalysisSet
 from napari_bloodflow.analysis.base import AnalysisInputs, AnalysisState
-from napari_bloodflow.analysis.radon_velocity import FORMULA_KEY, RadonVelocity
-from napari_bloodflow.analysis.velocity_formula import corrected_result, velocity_formula
 from napari_bloodflow.errors import (
     FilesChangedError,
     RoiKindError,
@@ -51,7 +51,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from napari_bloodflow.acquisition.contrast import ImageContrast
-    from napari_bloodflow.analysis.base import Analysis
+    from napari_bloodflow.analysis.base import Analysis, AnalysisKey
     from napari_bloodflow.calibration import Calibration
     from napari_bloodflow.schema import Schema
 
@@ -107,6 +107,8 @@ class AcqImage:
         self._accepted = self._saved_accepted = True
         self._calibration_source = "none"
         self._saved_source = "none"
+        self._calibration_choices: tuple[Calibration, ...] = ()
+        self._velocity_check = VelocityCheck(self._analysis_set)
         self._is_loading = False
         self._connect()
         self.load_sidecar_json()
@@ -167,7 +169,14 @@ class AcqImage:
     @property
     def problems(self) -> tuple[Problem, ...]:
         """What was wrong with the files beside the image, and what was done about it."""
-        return tuple(self._state.problems)
+        doubtful = [
+            Problem(
+                self.name, "calibration", doubt, f"{self.calibration} is used; check and correct it"
+            )
+            for doubt in self.calibration_doubts
+            if self._calibration_source != "user"
+        ]
+        return (*self._state.problems, *doubtful)
 
     @property
     def accepted(self) -> bool:
@@ -206,6 +215,19 @@ class AcqImage:
         """
         return self._images.get_image_physical_units()
 
+    @property
+    def calibration_doubts(self) -> tuple[str, ...]:
+        """What is hard to believe in the calibration, in words; empty if nothing is."""
+        return doubts(self.calibration, self._images.bounds.num_columns)
+
+    @property
+    def calibration_choices(self) -> tuple[Calibration, ...]:
+        """The calibrations of the image and of the sidecar while they disagree, else empty.
+
+        That of the image is used until :meth:`set_calibration` decides.
+        """
+        return self._calibration_choices
+
     def set_calibration(self, dt_s: float, dx_um: float) -> None:
         """Set the calibration by hand.
 
@@ -224,6 +246,8 @@ class AcqImage:
         self.apply_metadata_patch(
             AcqImageHeader.metadata_section_id, calibration_patch(dt_s, dx_um)
         )
+        if self._calibration_source != "user":
+            self._on_header_changed()
 
     # ---- contrast
 
@@ -385,21 +409,32 @@ class AcqImage:
         """
         self._check_channel(channel)
         image = self.get_roi_image(channel, roi_id)
-        return AnalysisInputs(image, self._analysis_state(self._rectangle(roi_id)))
+        return AnalysisInputs(image, self._analysis_state(self._rectangle(roi_id), channel))
 
-    def get_analysis_state(self, channel: int, roi_id: int) -> AnalysisState | None:
-        """Return calibration and geometry of a measurement; None if its ROI is gone."""
+    def get_analysis_state(
+        self, channel: int, roi_id: int, *, with_pixels: bool = True
+    ) -> AnalysisState | None:
+        """Return what a measurement depends on; None if its ROI is gone.
+
+        Parameters
+        ----------
+        channel, roi_id : int
+            What is measured.
+        with_pixels : bool
+            Whether to look at the pixels, for their fingerprint.
+        """
         roi = self._rois.get(roi_id)
         if not isinstance(roi, RectROI) or not 0 <= channel < self._images.num_channels:
             return None
-        return self._analysis_state(roi)
+        return self._analysis_state(roi, channel if with_pixels else None)
 
-    def _analysis_state(self, roi: RectROI) -> AnalysisState:
+    def _analysis_state(self, roi: RectROI, channel: int | None) -> AnalysisState:
         box, plane = roi.bounds, self._images.bounds
         return AnalysisState(
             self.calibration,
             (box.row_start, box.row_stop, box.col_start, box.col_stop),
             (plane.num_rows, plane.num_columns),
+            "" if channel is None else self._images.fingerprint(channel),
         )
 
     def _rectangle(self, roi_id: int) -> RectROI:
@@ -417,6 +452,35 @@ class AcqImage:
         if not 0 <= channel < count:
             have = "channel 0 only" if count == 1 else f"channels 0 to {count - 1}"
             raise UnknownPlaneError(f"{self.name}: there is no channel {channel}; it has {have}")
+
+    # ---- velocities of other programs
+
+    @property
+    def reciprocal_velocities(self) -> tuple[AnalysisKey, ...]:
+        """The analyses whose stored velocities are the reciprocal of the speed.
+
+        They are shown as the speed; the files keep them until :meth:`repair_velocity`.
+        """
+        return self._velocity_check.reciprocal
+
+    def repair_velocity(self) -> tuple[AnalysisKey, ...]:
+        """Have the next save write the speed in place of its reciprocal.
+
+        The old values stay in a column ``velocity_as_found`` and under ``as_found`` in the
+        summary, and the files are copied before they are replaced.
+
+        Returns
+        -------
+        tuple of AnalysisKey
+            What was repaired, see `reciprocal_velocities`.
+        """
+        keys = self._velocity_check.repair()
+        for key in keys:
+            self._state.needs_backup |= {
+                self._state.path,
+                table_path(self._path, key.analysis_name),
+            }
+        return keys
 
     # ---- files
 
@@ -446,7 +510,9 @@ class AcqImage:
             self._load_calibration(state)
             self._load_contrast(state)
             self._analysis_set.replace_all(state.load_analyses(self))
-            self._correct_reciprocal_velocities(state)
+            for analysis in self._analysis_set:
+                analysis.remember_state()
+            self._check_velocities(state)
             state.remember_results(self._analysis_set)
             self._analysis_set.set_clean()
         self.reloaded.emit()
@@ -607,6 +673,7 @@ class AcqImage:
         dt_s, dx_um, source = combine_readings(self._images.calibration_readings)
         self.header.update_values(calibration_patch(dt_s, dx_um))
         self._calibration_source = source
+        self._calibration_choices = ()
         of_file = self.calibration
         stored = AcqImageHeader()
         state.section_values("image_header_metadata", stored)
@@ -616,6 +683,7 @@ class AcqImage:
             self._images.replace_header(stored)
             self._calibration_source = of_sidecar.source
         elif of_sidecar.is_known and (difference := disagreement(of_file, of_sidecar)):
+            self._calibration_choices = (of_file, of_sidecar)
             state.note(
                 "image_header_metadata",
                 f"the image and the sidecar disagree: {difference}",
@@ -632,31 +700,11 @@ class AcqImage:
         for key, reason in self._contrast.load(entries, self._images.num_channels):
             state.note(f"image_contrast.{key}", reason, "contrast is chosen anew")
 
-    def _correct_reciprocal_velocities(self, state: SidecarState) -> None:
-        for analysis in self._analysis_set:
-            result = analysis.result
-            table = result.table
-            if (
-                analysis.key.analysis_name != RadonVelocity.analysis_name
-                or FORMULA_KEY in result.summary
-                or table is None
-                or not {"theta_deg", "velocity"} <= set(table.columns)
-            ):
-                continue
-            theta_deg, velocity = (
-                table[c].to_numpy(dtype=float) for c in ("theta_deg", "velocity")
-            )
-            if velocity_formula(theta_deg, velocity) != "reciprocal":
-                continue
-            analysis.set_result(corrected_result(result.summary, table, self.calibration))
-            state.problems.append(
-                Problem(
-                    table_path(self._path, analysis.key.analysis_name).name,
-                    f"channel {analysis.key.channel}, ROI {analysis.key.roi_id}",
-                    "velocity was written as (dx/dt)/tan(theta), the reciprocal of the speed",
-                    "it is shown as (dx/dt)*tan(theta); the file is unchanged until it is re-run",
-                )
-            )
+    def _check_velocities(self, state: SidecarState) -> None:
+        for key, what, action in self._velocity_check.correct(self.calibration):
+            name = table_path(self._path, key.analysis_name).name
+            where = f"channel {key.channel}, ROI {key.roi_id}"
+            state.problems.append(Problem(name, where, what, action))
 
     # ---- reacting to the models
 
@@ -676,6 +724,7 @@ class AcqImage:
         if self._is_loading:
             return
         self._calibration_source = "user"
+        self._calibration_choices = ()
         self.calibration_changed.emit(self.calibration)
         self.changed.emit()
 

@@ -14,9 +14,18 @@ if TYPE_CHECKING:
     from napari_bloodflow.acquisition.metadata import AcqImageHeader
     from napari_bloodflow.storage.calibration import CalibrationReading
 
-__all__ = ["calibration_of_header", "calibration_patch", "combine_readings", "disagreement"]
+__all__ = [
+    "calibration_of_header",
+    "calibration_patch",
+    "combine_readings",
+    "disagreement",
+    "doubts",
+]
 
 _TOLERANCE = 1e-3
+_DX_UM_RANGE = (0.005, 10.0)
+_DT_S_RANGE = (1e-5, 1.0)
+_FRAME_SIZES = tuple(2**power for power in range(5, 13))
 
 
 def combine_readings(
@@ -93,3 +102,39 @@ def disagreement(first: Calibration, second: Calibration) -> str:
                 f"{name} {a:g} {unit} ({first.source}) or {b:g} {unit} ({second.source})"
             )
     return "; ".join(clauses)
+
+
+def doubts(calibration: Calibration, num_columns: int) -> tuple[str, ...]:
+    """Say in words what is hard to believe in a calibration.
+
+    Parameters
+    ----------
+    calibration : Calibration
+        Of a known calibration the steps are checked against what microscopes do.
+    num_columns : int
+        Pixels of the scanned line.
+
+    Returns
+    -------
+    tuple of str
+        Empty if there is no doubt.
+    """
+    if not calibration.is_known:
+        return ()
+    found = []
+    dt_s, dx_um = calibration.dt_s, calibration.dx_um
+    low, high = _DX_UM_RANGE
+    if not low <= dx_um <= high:
+        found.append(f"a pixel of {dx_um:g} um is outside {low:g} to {high:g} um")
+    low, high = _DT_S_RANGE
+    if not low <= dt_s <= high:
+        found.append(f"a line of {dt_s:g} s is outside {low:g} to {high:g} s")
+    # A reader that takes the size of a pixel for the period of a line divides the same length by
+    # the width and by the height of a frame.
+    ratio = dx_um * num_columns / dt_s
+    if any(math.isclose(ratio, size, rel_tol=1e-6) for size in _FRAME_SIZES):
+        found.append(
+            f"line length over line period is exactly {ratio:.0f}, the size of a frame in pixels:"
+            " the line period is probably a length"
+        )
+    return tuple(found)

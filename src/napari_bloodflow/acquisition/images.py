@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import hashlib
 from typing import TYPE_CHECKING, Any
+
+import numpy as np
 
 from napari_bloodflow.acquisition.metadata import AcqImageHeader
 from napari_bloodflow.acquisition.roi import ImageBounds, RectRoiBounds
@@ -16,6 +19,8 @@ if TYPE_CHECKING:
     from napari_bloodflow.storage.calibration import CalibrationReading
 
 __all__ = ["AcqImages"]
+
+_FINGERPRINT_ROWS = 16
 
 
 class AcqImages:
@@ -37,6 +42,7 @@ class AcqImages:
     def __init__(self, path: Path) -> None:
         self._file_header = read_tiff_header(path)
         self._pixels = TiffPixels(self._file_header)
+        self._fingerprints: dict[tuple[int, int, int], str] = {}
         sizes = self._file_header.sizes
         self._header = AcqImageHeader(
             shape=str(tuple(self._file_header.shape)),
@@ -144,6 +150,26 @@ class AcqImages:
         return self.get_slice(channel, z, t)[
             cut.row_start : cut.row_stop, cut.col_start : cut.col_stop
         ]
+
+    def fingerprint(self, channel: int = 0, z: int = 0, t: int = 0) -> str:
+        """Return a short text that planes with other pixels have differently.
+
+        Made of type, size and 16 lines spread over the plane, so that it costs little.
+
+        Raises
+        ------
+        ValueError
+            If the channel, z or t does not exist.
+        """
+        key = (channel, z, t)
+        if key not in self._fingerprints:
+            plane = self.get_slice(*key)
+            rows = np.unique(np.linspace(0, len(plane) - 1, _FINGERPRINT_ROWS).astype(int))
+            little_endian = plane[rows].astype(plane.dtype.newbyteorder("<"))
+            digest = hashlib.sha256(f"{plane.dtype.name} {plane.shape}".encode())
+            digest.update(little_endian.tobytes())
+            self._fingerprints[key] = digest.hexdigest()[:16]
+        return self._fingerprints[key]
 
     def get_image_physical_units(self) -> tuple[float, float]:
         """Return ``(step_y, step_x)`` as the header has them."""

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 from psygnal import Signal
 
 from napari_bloodflow.analysis.base import Analysis, AnalysisKey, RunContext
+from napari_bloodflow.analysis.provenance import sealed
 from napari_bloodflow.analysis.registry import analysis_class, runnable_names
 from napari_bloodflow.errors import AnalysisError
 
@@ -278,7 +279,7 @@ class AnalysisSet:
             If the ROI was deleted, or another analysis that excludes this one was added, while
             the run was under way.
         """
-        key = run.key
+        key, result = run.key, sealed(result)
         if self._source.get_analysis_state(key.channel, key.roi_id) is None:
             raise AnalysisError(f"ROI {key.roi_id} was deleted while it was being measured")
         analysis = self.get(key)

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple, Protocol
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
-from napari_bloodflow.analysis.provenance import stale_reasons
+from napari_bloodflow.analysis.provenance import PROVENANCE_KEY, changes_of_state, stale_reasons
 from napari_bloodflow.errors import AnalysisCancelled, ParameterError
 from napari_bloodflow.schema import Schema, plain_validation_message, schema_of
 
@@ -139,11 +139,14 @@ class AnalysisState:
         ``(row_start, row_stop, col_start, col_stop)`` in the image.
     image_shape : tuple of int
         Rows and columns of the whole plane.
+    image_fingerprint : str
+        Tells planes with other pixels apart; empty if it was not taken.
     """
 
     calibration: Calibration
     roi_bounds: tuple[int, int, int, int]
     image_shape: tuple[int, int]
+    image_fingerprint: str = ""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -190,8 +193,10 @@ class AnalysisSource(Protocol):
         """Gather pixels, calibration and geometry of a rectangular ROI."""
         ...
 
-    def get_analysis_state(self, channel: int, roi_id: int) -> AnalysisState | None:
-        """Return the same without the pixels; None if the ROI or the channel is gone."""
+    def get_analysis_state(
+        self, channel: int, roi_id: int, *, with_pixels: bool = True
+    ) -> AnalysisState | None:
+        """Return what a measurement depends on; None if the ROI or the channel is gone."""
         ...
 
 
@@ -233,6 +238,7 @@ class Analysis:
         self._source = source
         self._params: dict[str, Any] = self.check_params(detection_params or {})
         self._result: AnalysisResult | None = None
+        self._state_at_load: AnalysisState | None = None
 
     def __repr__(self) -> str:
         state = "with result" if self.has_results else "not run"
@@ -294,16 +300,33 @@ class Analysis:
     def stale_reasons(self) -> tuple[str, ...]:
         """Why the result no longer fits the file, in words; empty if it does.
 
-        Results that carry no provenance, such as those of other programs, are never stale.
+        Of results without provenance, those of other programs, only what changed since they were
+        loaded is known.
         """
         if self._result is None or self._source is None:
             return ()
-        state = self._source.get_analysis_state(self.key.channel, self.key.roi_id)
-        return stale_reasons(self._result.summary, state, self._params)
+        channel, roi_id = self.key.channel, self.key.roi_id
+        if PROVENANCE_KEY in self._result.summary:
+            state = self._source.get_analysis_state(channel, roi_id)
+            return stale_reasons(self._result, state, self._params)
+        if self._state_at_load is None:
+            return ()
+        state = self._source.get_analysis_state(channel, roi_id, with_pixels=False)
+        return changes_of_state(self._state_at_load, state)
+
+    def remember_state(self) -> None:
+        """Take the present ROI and calibration for those of a result without provenance.
+
+        Other programs do not say what a result was made from; what changes from now on is known.
+        """
+        if self._source is not None and PROVENANCE_KEY not in self.result.summary:
+            self._state_at_load = self._source.get_analysis_state(
+                self.key.channel, self.key.roi_id, with_pixels=False
+            )
 
     @property
     def is_stale(self) -> bool:
-        """True if the ROI, the calibration, the image or the parameters changed since the run."""
+        """True if ROI, calibration, pixels, parameters or the table changed since the run."""
         return bool(self.stale_reasons)
 
     @classmethod

@@ -3,20 +3,29 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from pandas.api.types import is_bool_dtype, is_numeric_dtype
 
 from napari_bloodflow._version import __version__
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from napari_bloodflow.analysis.base import AnalysisState
+    import pandas as pd
 
-__all__ = ["PROVENANCE_KEY", "make_provenance", "stale_reasons"]
+    from napari_bloodflow.analysis.base import AnalysisResult, AnalysisState
+
+__all__ = ["PROVENANCE_KEY", "changes_of_state", "make_provenance", "sealed", "stale_reasons"]
 
 PROVENANCE_KEY = "provenance"
 """Key of the block inside a summary; CloudScope keeps it over a load and save."""
+_TABLE_KEY = "table_checksums"
+_PERIOD = 7
+_ROI_IS_GONE = "its ROI is gone"
 
 
 def make_provenance(
@@ -40,30 +49,40 @@ def make_provenance(
     dict
         Plain values, fit for JSON.
     """
-    calibration = state.calibration
     return {
         "software": f"napari-bloodflow {__version__}",
         "algorithm": algorithm,
         "algorithm_version": algorithm_version,
         "created_utc": datetime.now(UTC).isoformat(timespec="seconds"),
         "detection_params": dict(params),
-        "roi_bounds": list(state.roi_bounds),
-        "image_shape": list(state.image_shape),
-        "dt_s": calibration.dt_s if calibration.is_known else None,
-        "dx_um": calibration.dx_um if calibration.is_known else None,
-        "calibration_source": calibration.source,
+        **_described(state),
     }
 
 
+def sealed(result: AnalysisResult) -> AnalysisResult:
+    """Return a result whose provenance tells what its table held.
+
+    Parameters
+    ----------
+    result : AnalysisResult
+        As measured. Without provenance or table it is returned as it is.
+    """
+    made = result.summary.get(PROVENANCE_KEY)
+    if not isinstance(made, dict) or result.table is None:
+        return result
+    seal = {**made, _TABLE_KEY: _checksums(result.table)}
+    return replace(result, summary={**result.summary, PROVENANCE_KEY: seal})
+
+
 def stale_reasons(
-    summary: Mapping[str, Any], state: AnalysisState | None, params: Mapping[str, Any]
+    result: AnalysisResult, state: AnalysisState | None, params: Mapping[str, Any]
 ) -> tuple[str, ...]:
     """Compare a result's provenance with the present.
 
     Parameters
     ----------
-    summary : mapping
-        Summary of the result.
+    result : AnalysisResult
+        The result.
     state : AnalysisState or None
         The present state; None if the ROI is gone.
     params : mapping
@@ -74,23 +93,79 @@ def stale_reasons(
     tuple of str
         Reasons in words, empty if nothing changed or the summary has no provenance.
     """
-    made = summary.get(PROVENANCE_KEY)
+    made = result.summary.get(PROVENANCE_KEY)
     if not isinstance(made, dict):
         return ()
     if state is None:
-        return ("its ROI is gone",)
+        return (_ROI_IS_GONE,)
+    reasons = _differences(made, state)
+    if made.get("detection_params") != dict(params):
+        reasons.append("the parameters changed")
+    if isinstance(sums := made.get(_TABLE_KEY), dict) and not _has_checksums(result.table, sums):
+        reasons.append("its table was edited, or is gone")
+    return tuple(reasons)
+
+
+def changes_of_state(before: AnalysisState, now: AnalysisState | None) -> tuple[str, ...]:
+    """Say in words what changed between two states; None if the ROI is gone."""
+    return (_ROI_IS_GONE,) if now is None else tuple(_differences(_described(before), now))
+
+
+def _described(state: AnalysisState) -> dict[str, Any]:
+    calibration = state.calibration
+    return {
+        "roi_bounds": list(state.roi_bounds),
+        "image_shape": list(state.image_shape),
+        "image_fingerprint": state.image_fingerprint,
+        "dt_s": calibration.dt_s if calibration.is_known else None,
+        "dx_um": calibration.dx_um if calibration.is_known else None,
+        "calibration_source": calibration.source,
+    }
+
+
+def _differences(made: Mapping[str, Any], state: AnalysisState) -> list[str]:
     reasons = []
     if made.get("roi_bounds") != list(state.roi_bounds):
         reasons.append("the ROI was moved or resized")
     if made.get("image_shape") != list(state.image_shape):
         reasons.append("the image has another size")
+    elif made.get("image_fingerprint", state.image_fingerprint) != state.image_fingerprint:
+        reasons.append("the image has other pixels")
     calibration = state.calibration
     present = (calibration.dt_s, calibration.dx_um) if calibration.is_known else (None, None)
     if not all(map(_same_step, (made.get("dt_s"), made.get("dx_um")), present)):
         reasons.append("the calibration changed")
-    if made.get("detection_params") != dict(params):
-        reasons.append("the parameters changed")
-    return tuple(reasons)
+    return reasons
+
+
+def _checksums(table: pd.DataFrame) -> dict[str, list[float]]:
+    """Return the number of values, their sum, and a sum that depends on their order, by column.
+
+    CSV readers differ in the last bit of a number, so that a hash of the bytes would not survive
+    a load and save by another program; sums are compared with a tolerance.
+    """
+    weights = 1.0 + np.arange(len(table)) % _PERIOD
+    sums = {}
+    for name in table.columns:
+        if not is_numeric_dtype(table[name]) or is_bool_dtype(table[name]):
+            continue
+        values = table[name].to_numpy(float)
+        values = np.where(np.isfinite(values), values, 0.0)
+        count = float(np.count_nonzero(np.isfinite(table[name].to_numpy(float))))
+        sums[str(name)] = [count, float(values.sum()), float(values @ weights)]
+    return sums
+
+
+def _has_checksums(table: pd.DataFrame | None, sums: dict[str, Any]) -> bool:
+    if table is None:
+        return False
+    present = _checksums(table)
+    # Columns of ours may have been left out on purpose, for other programs.
+    for name in sums.keys() & present.keys():
+        size = float(np.nansum(np.abs(table[name].to_numpy(float)))) * _PERIOD
+        if not np.allclose(sums[name], present[name], rtol=0, atol=1e-9 * size + 1e-12):
+            return False
+    return bool(sums.keys() & present.keys()) or not sums
 
 
 def _same_step(before: Any, now: float | None) -> bool:

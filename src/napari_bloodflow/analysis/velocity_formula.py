@@ -20,13 +20,25 @@ if TYPE_CHECKING:
 
     from napari_bloodflow.calibration import Calibration
 
-__all__ = ["VelocityFormula", "corrected_result", "velocity_formula"]
+__all__ = [
+    "AS_FOUND_COLUMN",
+    "VelocityFormula",
+    "corrected_result",
+    "repaired_result",
+    "velocity_formula",
+]
 
-VelocityFormula = Literal["physical", "reciprocal", "unknown"]
+VelocityFormula = Literal["physical", "reciprocal", "neither", "unknown"]
+
+AS_FOUND_COLUMN = "velocity_as_found"
+"""Column of a repaired table that keeps what `velocity` was."""
+_AS_FOUND_KEY = "as_found"
 
 
 def velocity_formula(
-    theta_deg: NDArray[np.float64], velocity: NDArray[np.float64]
+    theta_deg: NDArray[np.float64],
+    velocity: NDArray[np.float64],
+    calibration: Calibration | None = None,
 ) -> VelocityFormula:
     """Tell from the numbers how a velocity column follows from the angles.
 
@@ -38,11 +50,14 @@ def velocity_formula(
     ----------
     theta_deg, velocity : ndarray, shape (windows,)
         Columns of a table.
+    calibration : Calibration, optional
+        Decides where all angles have the same magnitude, if it is that of the table.
 
     Returns
     -------
-    {"physical", "reciprocal", "unknown"}
-        ``"unknown"`` if neither fits, or both do because all angles have the same magnitude.
+    {"physical", "reciprocal", "neither", "unknown"}
+        ``"neither"`` if the column does not follow from the angles; ``"unknown"`` if there are
+        too few values to tell.
     """
     slope = np.tan(np.deg2rad(theta_deg))
     stationary = np.isclose(slope, 0.0, atol=1e-9)
@@ -51,10 +66,20 @@ def velocity_formula(
     usable = np.isfinite(velocity) & np.isfinite(slope) & ~stationary & (velocity != 0)
     if not usable.any():
         return "reciprocal" if np.any(stationary & np.isnan(velocity)) else "unknown"
-    physical = _is_constant(velocity[usable] / slope[usable])
-    reciprocal = _is_constant(velocity[usable] * slope[usable])
-    if physical != reciprocal:
-        return "physical" if physical else "reciprocal"
+    scales = {"physical": velocity[usable] / slope[usable]}
+    scales["reciprocal"] = velocity[usable] * slope[usable]
+    fits = {name: _is_constant(values) for name, values in scales.items()}
+    if fits["physical"] != fits["reciprocal"]:
+        return "physical" if fits["physical"] else "reciprocal"
+    if not fits["physical"]:
+        return "neither"
+    if calibration is not None:
+        scale = calibration.dx_um / calibration.dt_s
+        by_scale = [n for n, v in scales.items() if np.isclose(np.median(v), scale, rtol=1e-4)]
+        if by_scale == ["physical"]:
+            return "physical"
+        if by_scale == ["reciprocal"]:
+            return "reciprocal"
     return "unknown"
 
 
@@ -95,3 +120,26 @@ def corrected_result(
         },
         fixed,
     )
+
+
+def repaired_result(found: AnalysisResult, corrected: AnalysisResult) -> AnalysisResult:
+    """Return a corrected result that keeps the values it replaces.
+
+    Parameters
+    ----------
+    found : AnalysisResult
+        As stored.
+    corrected : AnalysisResult
+        As :func:`corrected_result` returns; both with a table.
+
+    Returns
+    -------
+    AnalysisResult
+        The old velocities are in the column ``velocity_as_found``, the old summary values under
+        ``as_found``.
+    """
+    assert found.table is not None
+    assert corrected.table is not None
+    replaced = {k: v for k, v in found.summary.items() if corrected.summary.get(k) != v}
+    table = corrected.table.assign(**{AS_FOUND_COLUMN: found.table["velocity"].to_numpy()})
+    return AnalysisResult({**corrected.summary, _AS_FOUND_KEY: replaced}, table)
