@@ -9,7 +9,7 @@ import pytest
 from napari.components import ViewerModel
 from qtpy.QtCore import Qt
 from qtpy.QtTest import QTest
-from qtpy.QtWidgets import QFileDialog, QLabel, QPushButton, QWidget
+from qtpy.QtWidgets import QFileDialog, QLabel, QPushButton, QToolButton, QWidget
 
 from napari_bloodflow import AcqImage, ImageContrast, RectRoiBounds
 from napari_bloodflow._napari.session import ViewerSession, get_session
@@ -17,6 +17,7 @@ from napari_bloodflow._napari.widgets.acquisition_dock import AcquisitionDock
 from napari_bloodflow.synthetic import moving_streaks, write_tiff
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from pathlib import Path
 
     from pytestqt.qtbot import QtBot
@@ -143,4 +144,40 @@ def test_files_of_a_newer_program_are_saved_as_a_copy_only(
     bench.says("dock_message_text", "Saved other.tif.json")
     assert json.loads(copy.read_text())["rois"][0]["name"] == "vein"
     assert sidecar.read_text() == text
+    bench.dock.close()
+
+
+@pytest.mark.parametrize("choice", ["image", "sidecar"])
+def test_the_user_decides_between_two_calibrations(image: Path, qtbot: QtBot, choice: str) -> None:
+    sidecar = image.with_name("vessel.tif.json")
+    document = json.loads(sidecar.read_text())
+    document["image_header_metadata"]["physical_unit_x"] = 0.125
+    sidecar.write_text(json.dumps(document))
+    bench = Bench(image, qtbot)
+    bench.says("calibration_choice_message_text", "disagree")
+    bench.click(f"use_calibration_of_{choice}")
+    bench.qtbot.waitUntil(lambda: not bench.is_seen("calibration_choice"), timeout=5000)
+    assert (bench.acq.calibration.dx_um == 0.125) == (choice == "sidecar")
+    assert bench.acq.calibration.source == "user"
+    bench.dock.close()
+
+
+def test_an_implausible_calibration_is_told(tmp_path: Path, qtbot: QtBot) -> None:
+    path = tmp_path / "vessel.tif"
+    write_tiff(moving_streaks(num_rows=64, num_columns=32, dx_um=50.0), path)
+    bench = Bench(path, qtbot)
+    bench.says("calibration_warning_text", "Hard to believe: a pixel of 50 um")
+    bench.dock.close()
+
+
+def test_reciprocal_velocities_are_repaired_at_a_click(
+    copy_fixture: Callable[[str], Path], qtbot: QtBot
+) -> None:
+    bench = Bench(copy_fixture("cloudscope/may2026") / "k05_pulsatile.tif", qtbot)
+    QTest.mouseClick(bench.find("problems_panel_toggle", QToolButton), Qt.MouseButton.LeftButton)
+    bench.click("repair_velocity")
+    bench.qtbot.waitUntil(lambda: not bench.is_seen("repair_velocity"), timeout=5000)
+    assert bench.acq.is_dirty
+    bench.click("save")
+    assert AcqImage(bench.acq.path).problems == ()
     bench.dock.close()

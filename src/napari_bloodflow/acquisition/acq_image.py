@@ -602,17 +602,24 @@ class AcqImage:
         edits: dict[str, Any] = {}
         if self._accepted != self._saved_accepted:
             edits["accepted"] = self._accepted
-        for key, section in self._sections().items():
-            values, changed = section.to_dict(), section.changed_fields()
-            for pair in (f"physical_{{}}_{axis}" for axis in "yx"):
-                names = {pair.format("unit"), pair.format("label")}
-                changed |= names if names & changed else set()
-            edits[key] = {name: values[name] for name in changed}
+        for key, (section, edited) in self._sections().items():
+            values = section.to_dict()
+            edits[key] = {name: values[name] for name in edited}
         edits["image_contrast"] = self._contrast.edits()
         return {key: value for key, value in edits.items() if value != {}}
 
-    def _sections(self) -> dict[str, MetadataSection]:
-        return {"experiment_metadata": self._experiment, "image_header_metadata": self.header}
+    def _sections(self) -> dict[str, tuple[MetadataSection, set[str]]]:
+        """Return the sections by their key in the document, with their edited fields."""
+        edited = self.header.changed_fields()
+        if self._calibration_source != self._saved_source:
+            edited |= calibration_patch(None, None).keys()
+        for axis in "yx":
+            pair = {f"physical_unit_{axis}", f"physical_label_{axis}"}
+            edited |= pair if pair & edited else set()
+        return {
+            "experiment_metadata": (self._experiment, self._experiment.changed_fields()),
+            "image_header_metadata": (self.header, edited),
+        }
 
     def save_copy(self, sidecar: str | Path) -> list[Path]:
         """Write the present state as the sidecar files of another name; nothing becomes clean.

@@ -311,17 +311,23 @@ class SidecarState:
         *,
         accepted: bool,
         rois: Sequence[Roi],
-        sections: dict[str, MetadataSection],
+        sections: dict[str, tuple[MetadataSection, set[str]]],
         contrast: dict[str, Any],
         analyses: Sequence[Analysis],
     ) -> RenderedSidecar:
-        """Return the JSON document: what was found, with what changed put in its place."""
+        """Return the JSON document: what was found, with what changed put in its place.
+
+        Sections come with the names of their edited fields.
+        """
         document = deepcopy(self.document)
         document["version"] = SIDECAR_VERSION
         document["accepted"] = accepted
-        for key, section in sections.items():
+        for key, (section, edited) in sections.items():
             found = document.get(key)
-            document[key] = _merged_section(section, found if isinstance(found, dict) else {})
+            stored = found if isinstance(found, dict) else {}
+            # The fields that were edited, and those the file lacks, go into what it has.
+            kept = {k: v for k, v in stored.items() if k not in edited and v is not None}
+            document[key] = {**stored, **section.to_dict(), **kept}
         found = document.get("image_contrast")
         document["image_contrast"] = {**(found if isinstance(found, dict) else {}), **contrast}
         roi_records = self._render_rois(rois)
@@ -476,13 +482,6 @@ class SidecarState:
             return {}
         kept = {k: v for k, v in self._private.items() if k != "calibration_source"}
         return {self._private_path: encode_sidecar({**kept, "version": 1, **state})}
-
-
-def _merged_section(section: MetadataSection, stored: dict[str, Any]) -> dict[str, Any]:
-    """Put the fields that were edited, and those the file lacks, into a stored section."""
-    changed = section.changed_fields()
-    kept = {k: v for k, v in stored.items() if k not in changed and v is not None}
-    return {**stored, **section.to_dict(), **kept}
 
 
 def table_columns(analysis_name: str, frames: Iterable[pd.DataFrame]) -> tuple[str, ...]:

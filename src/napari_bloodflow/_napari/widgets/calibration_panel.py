@@ -5,17 +5,20 @@ from __future__ import annotations
 import math
 from typing import TYPE_CHECKING
 
-from qtpy.QtCore import QLocale, Qt
-from qtpy.QtWidgets import QDoubleSpinBox, QFormLayout, QHBoxLayout, QWidget
+from qtpy.QtCore import QLocale, Qt, Signal
+from qtpy.QtWidgets import QDoubleSpinBox, QFormLayout, QHBoxLayout, QVBoxLayout, QWidget
 
 from napari_bloodflow._napari.widgets.parts import Notice, Section, push_button, text_label
 from napari_bloodflow.acquisition.calibration_choice import combine_readings
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from napari_bloodflow._napari.session import ViewerSession
     from napari_bloodflow.acquisition.acq_image import AcqImage
+    from napari_bloodflow.calibration import Calibration
 
-__all__ = ["CalibrationPanel", "StepBox"]
+__all__ = ["CalibrationChoice", "CalibrationPanel", "StepBox"]
 
 _DECIMALS = 9
 _NOT_KNOWN = "Not calibrated: results are in pixels and lines."
@@ -74,6 +77,58 @@ class StepBox(QDoubleSpinBox):
         return str(locale.toString(float(value), "f", _SHORTEST))
 
 
+class CalibrationChoice(QWidget):
+    """Lets the user decide between the calibrations of the image and of its sidecar.
+
+    Parameters
+    ----------
+    parent : QWidget, optional
+        Its parent.
+
+    Attributes
+    ----------
+    chosen : Signal
+        Emitted with the number of the calibration that was chosen.
+    """
+
+    chosen = Signal(int)
+
+    def __init__(self, parent: QWidget | None = None) -> None:
+        super().__init__(parent)
+        self.setObjectName("calibration_choice")
+        self._notice = Notice("calibration_choice_message", "alert", self)
+        tip = "Use this calibration, and remember it"
+        self._buttons = (
+            push_button("", "use_calibration_of_image", tip, self._on_first, self),
+            push_button("", "use_calibration_of_sidecar", tip, self._on_second, self),
+        )
+        column = QVBoxLayout(self)
+        column.setContentsMargins(0, 0, 0, 0)
+        column.setSpacing(4)
+        column.addWidget(self._notice)
+        for button in self._buttons:
+            column.addWidget(button)
+        self.hide()
+
+    def offer(self, choices: Sequence[Calibration]) -> None:
+        """Show the calibrations to choose from; hide if there are none."""
+        self._notice.say(
+            "The image and the sidecar disagree. That of the image is used until you decide."
+            if choices
+            else ""
+        )
+        for button, choice in zip(self._buttons, choices, strict=False):
+            source = _SOURCES.get(choice.source, f"from {choice.source}")
+            button.setText(f"{choice.dt_s * 1e3:.6g} ms/line, {choice.dx_um:.6g} um/px ({source})")
+        self.setVisible(bool(choices))
+
+    def _on_first(self) -> None:
+        self.chosen.emit(0)
+
+    def _on_second(self) -> None:
+        self.chosen.emit(1)
+
+
 class CalibrationPanel(Section):
     """The calibration of the active acquisition.
 
@@ -93,6 +148,8 @@ class CalibrationPanel(Section):
             "Edit…", "edit_calibration", "Set the calibration by hand", self._on_edit, self
         )
         self.heading_row.addWidget(self._edit)
+        self._choice = CalibrationChoice(self)
+        self._choice.chosen.connect(self._on_chosen)
         self._text = text_label("calibration_text", self, wraps=True)
         self._warning = Notice("calibration_warning", "alert", self)
         self._form = QWidget(self)
@@ -127,6 +184,7 @@ class CalibrationPanel(Section):
             box.valueChanged.connect(self._check)
         self.body.addWidget(self._warning)
         self.body.addWidget(self._text)
+        self.body.addWidget(self._choice)
         self.body.addWidget(self._form)
         self._form.hide()
 
@@ -138,13 +196,20 @@ class CalibrationPanel(Section):
         if acq is None:
             return
         calibration = acq.calibration
-        self._warning.say("" if calibration.is_known else _describe_unknown(acq))
+        self._warning.say(_warning(acq))
+        self._choice.offer(acq.calibration_choices)
         self._text.setVisible(calibration.is_known)
         if calibration.is_known:
             source = _SOURCES.get(calibration.source, f"from {calibration.source}")
             self._text.setText(
                 f"{calibration.dt_s * 1e3:.6g} ms/line,  {calibration.dx_um:.6g} um/px  ({source})"
             )
+
+    def _on_chosen(self, number: int) -> None:
+        acq = self._session.acq
+        if acq is not None and number < len(acq.calibration_choices):
+            choice = acq.calibration_choices[number]
+            acq.set_calibration(choice.dt_s, choice.dx_um)
 
     def _on_edit(self) -> None:
         acq = self._session.acq
@@ -182,6 +247,13 @@ class CalibrationPanel(Section):
     def _close_form(self) -> None:
         self._edited = None
         self._form.hide()
+
+
+def _warning(acq: AcqImage) -> str:
+    if not acq.calibration.is_known:
+        return _describe_unknown(acq)
+    doubts = "; ".join(acq.calibration_doubts)
+    return f"Hard to believe: {doubts}. Please check." if doubts else ""
 
 
 def _known_steps(acq: AcqImage) -> tuple[float | None, float | None]:

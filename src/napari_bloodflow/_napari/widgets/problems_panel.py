@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from napari_bloodflow._napari.widgets.parts import Fold, Notice
+from napari_bloodflow._napari.widgets.parts import Fold, Notice, push_button
 
 if TYPE_CHECKING:
     from qtpy.QtWidgets import QWidget
@@ -32,6 +32,15 @@ class ProblemsPanel(Fold):
         super().__init__("problems_panel", parent)
         self._session = session
         self._problems: tuple[Problem, ...] = ()
+        self._repair = push_button(
+            "Write the speed in place of its reciprocal",
+            "repair_velocity",
+            "Correct the velocities of this file at the next save.\n"
+            "The old values stay in a column of their own, and in a backup.",
+            self._on_repair,
+            self.content,
+        )
+        self.body.addWidget(self._repair)
         self.hide()
 
     def refresh(self) -> None:
@@ -41,9 +50,15 @@ class ProblemsPanel(Fold):
         if problems != self._problems:
             self._problems = problems
             self._fill()
+        self._repair.setVisible(acq is not None and bool(acq.reciprocal_velocities))
         self.setVisible(bool(problems))
 
+    def _on_repair(self) -> None:
+        if self._session.acq is not None:
+            self._session.acq.repair_velocity()
+
     def _fill(self) -> None:
+        self.body.removeWidget(self._repair)
         while (item := self.body.takeAt(0)) is not None:
             widget = item.widget()
             if widget is not None:
@@ -60,6 +75,7 @@ class ProblemsPanel(Fold):
             )
         if count > _MAX_SHOWN:
             self._add("more_problems", f"... and {count - _MAX_SHOWN} more.", "")
+        self.body.addWidget(self._repair)
 
     def _add(self, name: str, text: str, tip: str) -> None:
         notice = Notice(name, "alert", self.content)
