@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import pathlib
 import random
 from typing import TYPE_CHECKING, Any
 
@@ -469,3 +470,24 @@ def test_random_interleavings_of_two_writers_lose_nothing(image: Path, part: int
             if rng.random() < 0.6:
                 check_save(writers[who], loaded[who], rng, image)
                 loaded[who] = snapshot(writers[who])
+
+
+def test_what_is_read_while_another_saves_is_of_one_save(
+    image: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    other = AcqImage(image)
+    measure(other, 1, 32)
+    waiting = [other]
+    read_bytes = pathlib.Path.read_bytes
+
+    def read_after_the_other_has_saved(path: Path) -> bytes:
+        if path.suffix == ".csv" and waiting:
+            waiting.pop().save()
+        return read_bytes(path)
+
+    monkeypatch.setattr(pathlib.Path, "read_bytes", read_after_the_other_has_saved)
+    analysis = AcqImage(image).analysis_set[VELOCITY, 0, 1]
+    assert not waiting
+    assert analysis.detection_params["window_width"] == 32
+    assert analysis.result.table is not None
+    assert len(analysis.result.table) == analysis.result.summary["num_windows"] == 5

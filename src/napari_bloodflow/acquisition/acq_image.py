@@ -57,6 +57,9 @@ if TYPE_CHECKING:
 
 __all__ = ["AcqImage"]
 
+_READING_ATTEMPTS = 5
+"""Readings after which files that another program is saving are taken as they are."""
+
 
 class AcqImage:
     """One acquisition: image, ROIs, metadata, contrast, analyses.
@@ -498,26 +501,32 @@ class AcqImage:
         A bad file leaves a working object and entries in `problems`; so does a save that was
         interrupted, which is completed or undone first.
         """
-        self._state = state = SidecarState(self._path)
         with self._quietly():
-            state.read()
-            self._load_accepted(state)
-            self._rois.restore(state.load_rois(self._images.bounds))
-            self._rois.set_clean()
-            self._experiment.update_values(ExperimentMetadata().get_values())
-            state.section_values("experiment_metadata", self._experiment)
-            self._experiment.set_clean()
-            self._load_calibration(state)
-            self._load_contrast(state)
-            self._analysis_set.replace_all(state.load_analyses(self))
-            for analysis in self._analysis_set:
-                analysis.remember_state()
-            self._check_velocities(state)
-            state.remember_results(self._analysis_set)
-            self._analysis_set.set_clean()
+            for _ in range(_READING_ATTEMPTS):
+                self._load(SidecarState(self._path))
+                if not self._state.is_torn():
+                    break
         self.reloaded.emit()
         self.calibration_changed.emit(self.calibration)
         self.changed.emit()
+
+    def _load(self, state: SidecarState) -> None:
+        self._state = state
+        state.read()
+        self._load_accepted(state)
+        self._rois.restore(state.load_rois(self._images.bounds))
+        self._rois.set_clean()
+        self._experiment.update_values(ExperimentMetadata().get_values())
+        state.section_values("experiment_metadata", self._experiment)
+        self._experiment.set_clean()
+        self._load_calibration(state)
+        self._load_contrast(state)
+        self._analysis_set.replace_all(state.load_analyses(self))
+        for analysis in self._analysis_set:
+            analysis.remember_state()
+        self._check_velocities(state)
+        state.remember_results(self._analysis_set)
+        self._analysis_set.set_clean()
 
     @contextmanager
     def _quietly(self) -> Iterator[None]:

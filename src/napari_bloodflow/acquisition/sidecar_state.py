@@ -17,8 +17,8 @@ from napari_bloodflow.analysis.base import AnalysisKey, AnalysisResult
 from napari_bloodflow.analysis.registry import analysis_class
 from napari_bloodflow.errors import SaveError
 from napari_bloodflow.problems import Problem
-from napari_bloodflow.storage.atomic import sha256_of
-from napari_bloodflow.storage.recovery import recover
+from napari_bloodflow.storage.atomic import file_signature, sha256_of
+from napari_bloodflow.storage.recovery import is_being_saved, recover
 from napari_bloodflow.storage.sidecar import (
     SIDECAR_VERSION,
     encode_sidecar,
@@ -95,6 +95,7 @@ class SidecarState:
         self.needs_backup: set[Path] = set()
         self.read_only_reason = ""
         self.on_disk: dict[Path, str | None] = {}
+        self._before_reading: dict[Path, tuple[int, ...] | None] = {}
         self._private: dict[str, Any] = {}
         self._tables: dict[str, dict[AnalysisKey, pd.DataFrame]] = {}
         self._foreign_rows: dict[str, pd.DataFrame] = {}
@@ -107,6 +108,8 @@ class SidecarState:
     def read(self) -> None:
         """Read the JSON, once a save that was interrupted is settled; never raises for either."""
         self.problems.extend(recover(self.image_path))
+        for path in (self._private_path, self.path):
+            self._before_reading[path] = file_signature(path)
         private = read_json_object(self._private_path)
         self.problems.extend(private.problems)
         self._private = private.document or {}
@@ -125,6 +128,12 @@ class SidecarState:
     def _remember_hash(self, path: Path, sha256: str | None) -> None:
         if sha256 != "":  # that of a file that could not be read
             self.on_disk[path] = sha256
+
+    def is_torn(self) -> bool:
+        """Tell whether files were replaced while they were being read."""
+        return is_being_saved(self.image_path) or any(
+            file_signature(path) != before for path, before in self._before_reading.items()
+        )
 
     def note(self, where: str, what: str, action: str) -> None:
         """Record a problem of the JSON."""
@@ -201,6 +210,7 @@ class SidecarState:
 
     def _load_table(self, name: str, analyses: Sequence[Analysis]) -> None:
         path = table_path(self.image_path, name)
+        self._before_reading[path] = file_signature(path)
         found = read_table(path)
         self._remember_hash(path, found.sha256)
         self.problems.extend(found.problems)

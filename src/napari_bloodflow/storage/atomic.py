@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 __all__ = [
     "Patience",
     "back_up",
+    "file_signature",
     "fitted",
     "image_tag",
     "may_exist",
@@ -90,6 +91,15 @@ class Patience:
 def sha256_of(data: bytes | None) -> str | None:
     """Return the hash of the content of a file; None for a file that does not exist."""
     return None if data is None else hashlib.sha256(data).hexdigest()
+
+
+def file_signature(path: Path) -> tuple[int, ...] | None:
+    """Return what changes when a file is replaced or written; None if it cannot be looked at."""
+    try:
+        status = path.stat()
+    except OSError:
+        return None
+    return (status.st_dev, status.st_ino, status.st_size, status.st_mtime_ns)
 
 
 def real_path(path: Path) -> Path:

@@ -32,7 +32,7 @@ from napari_bloodflow.storage.lock import ImageLock, LockBusyError, image_lock, 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-__all__ = ["carry_out", "clean_up", "finish_interrupted", "recover"]
+__all__ = ["carry_out", "clean_up", "finish_interrupted", "is_being_saved", "recover"]
 
 # Where a drive cannot lock, a writer may be at work; one that is this slow is not.
 _ABANDONED_S = 24 * 3600.0
@@ -69,6 +69,11 @@ def recover(image_path: str | Path) -> list[Problem]:
         return [_problem(image, what, action)]
     except OSError as error:
         return _not_finished(image, error)
+
+
+def is_being_saved(image_path: Path) -> bool:
+    """Tell whether a save has been decided and is not finished."""
+    return may_exist(journal_path(image_path))
 
 
 def finish_interrupted(image_path: Path, lock: ImageLock) -> list[Problem]:
