@@ -658,3 +658,18 @@ def test_every_kind_of_edit_is_announced(fresh: Path) -> None:
         edit()
         seen.append(count > before)
     assert all(seen)
+
+
+def test_a_new_roi_never_inherits_what_is_kept_of_another(may: Path) -> None:
+    path = may / "k05_pulsatile.tif"
+
+    def edit(document: dict[str, Any]) -> None:
+        document["rois"].append({"roi_id": 4, "roi_type": "ellipse"})
+        document["analysis"].append({**document["analysis"][0], "roi_id": 7})
+
+    edit_sidecar(path, edit)
+    acq = AcqImage(path)
+    assert acq.rois.get_roi_ids() == [1]
+    roi = acq.rois.create()
+    assert roi.roi_id == 8
+    assert acq.analysis_set.for_roi(8) == []

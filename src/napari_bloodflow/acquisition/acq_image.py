@@ -229,7 +229,7 @@ class AcqImage:
 
         That of the image is used until :meth:`set_calibration` decides.
         """
-        return self._calibration_choices
+        return () if self._calibration_source == "user" else self._calibration_choices
 
     def set_calibration(self, dt_s: float, dx_um: float) -> None:
         """Set the calibration by hand.
@@ -522,6 +522,8 @@ class AcqImage:
         self._load_calibration(state)
         self._load_contrast(state)
         self._analysis_set.replace_all(state.load_analyses(self))
+        # A new ROI must not inherit what is kept of one that is gone or could not be read.
+        self._rois.reserve_ids(state.greatest_roi_id())
         for analysis in self._analysis_set:
             analysis.remember_state()
         self._check_velocities(state)
@@ -740,7 +742,6 @@ class AcqImage:
         if self._is_loading:
             return
         self._calibration_source = "user"
-        self._calibration_choices = ()
         self.calibration_changed.emit(self.calibration)
         self.changed.emit()
 

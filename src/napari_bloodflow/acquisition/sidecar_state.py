@@ -185,6 +185,16 @@ class SidecarState:
             self._roi_records.append(_RoiRecord(record, roi))
         return list(good.values())
 
+    def greatest_roi_id(self) -> int:
+        """Return the greatest ROI id that occurs anywhere in what was read, 0 if none does."""
+        ids = [key.roi_id for key in self.content().blocks]
+        ids += [key.roi_id for key in self._analysis_records]
+        for item in self._roi_records:
+            roi_id = item.record.get("roi_id") if isinstance(item.record, dict) else None
+            if isinstance(roi_id, int):
+                ids.append(roi_id)
+        return max(ids, default=0)
+
     def load_analyses(self, source: AnalysisSource) -> list[Analysis]:
         """Return every analysis record that can be read, with its table."""
         records = self.document.get("analysis", [])
