@@ -17,6 +17,7 @@ from napari_bloodflow.acquisition.calibration_choice import (
 )
 from napari_bloodflow.acquisition.contrast import default_color_lut
 from napari_bloodflow.acquisition.contrast_table import ContrastTable
+from napari_bloodflow.acquisition.history import EditHistory, EditState
 from napari_bloodflow.acquisition.images import AcqImages
 from napari_bloodflow.acquisition.list_rows import FILE_LIST_SCHEMA, schema_row, tree_rows
 from napari_bloodflow.acquisition.merged_save import save_merged
@@ -114,6 +115,8 @@ class AcqImage:
         self._velocity_check = VelocityCheck(self._analysis_set)
         self._is_loading = False
         self._connect()
+        self._history = EditHistory(self._capture_edits, self._restore_edits)
+        self.changed.connect(self._history.record)
         self.load_sidecar_json()
 
     def __repr__(self) -> str:
@@ -168,6 +171,11 @@ class AcqImage:
     def header(self) -> AcqImageHeader:
         """Shape and calibration."""
         return self._images.header
+
+    @property
+    def history(self) -> EditHistory:
+        """Undo and redo of edits of ROIs, metadata, calibration and the mark, since the load."""
+        return self._history
 
     @property
     def problems(self) -> tuple[Problem, ...]:
@@ -506,6 +514,7 @@ class AcqImage:
                 self._load(SidecarState(self._path))
                 if not self._state.is_torn():
                     break
+        self._history.clear()
         self.reloaded.emit()
         self.calibration_changed.emit(self.calibration)
         self.changed.emit()
@@ -753,3 +762,27 @@ class AcqImage:
         for roi_id in change.added:
             self._analysis_set.bring_back(roi_id)
         self.changed.emit()
+
+    # ---- undo and redo
+
+    def _capture_edits(self) -> EditState:
+        return EditState(
+            self._rois.snapshot(),
+            self._experiment.get_values(),
+            self.header.get_values(),
+            self._calibration_source,
+            self._accepted,
+        )
+
+    def _restore_edits(self, state: EditState) -> None:
+        self._rois.restore(state.rois)
+        self._experiment.update_values(state.experiment)
+        self.accepted = state.accepted
+        present = self.header.get_values()
+        patch = {name: value for name, value in state.header.items() if value != present[name]}
+        if patch or state.calibration_source != self._calibration_source:
+            self._calibration_source = state.calibration_source
+            with self._quietly():  # an edit would make the user the source
+                self.header.update_values(patch)
+            self.calibration_changed.emit(self.calibration)
+            self.changed.emit()

@@ -6,6 +6,7 @@ format finds them.
 
 from __future__ import annotations
 
+from contextlib import ExitStack
 from typing import TYPE_CHECKING, Annotated, Any, ClassVar
 
 from psygnal import SignalGroupDescriptor
@@ -65,7 +66,7 @@ class MetadataSection(BaseModel):
         return self.model_dump()
 
     def update_values(self, patch: Mapping[str, Any]) -> None:
-        """Change several fields, all or none.
+        """Change several fields, all or none; they are announced when all are set.
 
         Parameters
         ----------
@@ -94,9 +95,12 @@ class MetadataSection(BaseModel):
             checked = type(self).model_validate({**self.get_values(), **patch})
         except ValidationError as error:
             raise ValueError(plain_validation_message(error)) from None
-        for name in patch:
-            value = getattr(checked, name)
-            if value != getattr(self, name):
+        values = {name: getattr(checked, name) for name in patch}
+        fresh = {name: value for name, value in values.items() if value != getattr(self, name)}
+        with ExitStack() as pauses:
+            for name in reversed(fresh):
+                pauses.enter_context(self.events[name].paused())
+            for name, value in fresh.items():
                 setattr(self, name, value)
 
     def is_dirty(self) -> bool:
