@@ -474,6 +474,8 @@ class SidecarState:
             report=self.problems.append,
         )
         self.on_disk |= {path: sha256_of(data) for path, data in contents.items()}
+        if self._private_path in contents:
+            self._private = json.loads(contents[self._private_path])
 
     @staticmethod
     def encode(document: dict[str, Any]) -> bytes:
