@@ -320,11 +320,13 @@ class Editing(RuleBasedStateMachine):
         self.saved = self.present
 
     def teardown(self) -> None:
-        """Whatever happened, the first and the last state can be reached, exactly."""
-        undo_all(self.acq)
-        assert observe(self.acq) == self.states[0]
-        redo_all(self.acq)
-        assert observe(self.acq) == self.states[-1]
+        """Whatever happened, the first and the last state can be reached, exactly, and saved."""
+        for travel, state in ((undo_all, self.states[0]), (redo_all, self.states[-1])):
+            travel(self.acq)
+            assert observe(self.acq) == state
+            self.acq.save()
+            assert not self.acq.is_dirty
+            assert observe(AcqImage(self.acq.path)) == state
         self.folder.cleanup()
 
     @property

@@ -360,22 +360,17 @@ class SidecarState:
         return RenderedSidecar(document, roi_records, records)
 
     def _render_rois(self, rois: Sequence[Roi]) -> list[_RoiRecord]:
-        present = {roi.roi_id: roi for roi in rois}
+        """Return the records in the order of the ROIs; unusable ones keep their place."""
+        stored = {item.roi.roi_id: item for item in self._roi_records if item.roi is not None}
+        fresh = [_roi_record(roi, stored.get(roi.roi_id)) for roi in rois]
+        present = {roi.roi_id for roi in rois}
         rendered = []
         for item in self._roi_records:
             if item.roi is None:
                 rendered.append(item)
-                continue
-            roi = present.pop(item.roi.roi_id, None)
-            if roi is None:
-                continue
-            if roi != item.roi:
-                fresh = roi.to_dict()
-                data = {**item.record["data"], **fresh["data"]}
-                item = _RoiRecord({**item.record, **fresh, "data": data}, roi)
-            rendered.append(item)
-        rendered.extend(_RoiRecord(roi.to_dict(), roi) for roi in present.values())
-        return rendered
+            elif item.roi.roi_id in present:
+                rendered.append(fresh.pop(0))
+        return rendered + fresh
 
     def _render_analysis(self, analysis: Analysis) -> Any:
         stored = self._analysis_records.get(analysis.key, {})
@@ -504,6 +499,16 @@ class SidecarState:
             return {}
         kept = {k: v for k, v in self._private.items() if k != "calibration_source"}
         return {self._private_path: encode_sidecar({**kept, "version": 1, **state})}
+
+
+def _roi_record(roi: Roi, stored: _RoiRecord | None) -> _RoiRecord:
+    if stored is None:
+        return _RoiRecord(roi.to_dict(), roi)
+    if stored.roi == roi:
+        return stored
+    fresh = roi.to_dict()
+    data = {**stored.record["data"], **fresh["data"]}
+    return _RoiRecord({**stored.record, **fresh, "data": data}, roi)
 
 
 def table_columns(analysis_name: str, frames: Iterable[pd.DataFrame]) -> tuple[str, ...]:
