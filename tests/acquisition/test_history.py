@@ -321,13 +321,13 @@ class Editing(RuleBasedStateMachine):
 
     def teardown(self) -> None:
         """Whatever happened, the first and the last state can be reached, exactly, and saved."""
-        for travel, state in ((undo_all, self.states[0]), (redo_all, self.states[-1])):
-            travel(self.acq)
-            assert observe(self.acq) == state
-            self.acq.save()
-            assert not self.acq.is_dirty
-            assert observe(AcqImage(self.acq.path)) == state
-        self.folder.cleanup()
+        with self.folder:
+            for travel, state in ((undo_all, self.states[0]), (redo_all, self.states[-1])):
+                travel(self.acq)
+                assert observe(self.acq) == state
+                self.acq.save()
+                assert not self.acq.is_dirty
+                assert observe(AcqImage(self.acq.path)) == state
 
     @property
     def present(self) -> tuple[Observed, list[Analysis]]:

@@ -6,6 +6,7 @@ in it on save; the rest goes back unchanged.
 
 from __future__ import annotations
 
+import json
 from copy import deepcopy
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
