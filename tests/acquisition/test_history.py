@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import tempfile
 from dataclasses import dataclass
 from pathlib import Path
@@ -260,6 +261,41 @@ def test_undoing_past_a_save_is_a_change_to_be_saved(path: Path, acq: AcqImage) 
     assert loaded.result.summary == analysis.result.summary
     assert loaded.result.table is not None
     assert loaded.result.table.equals(analysis.result.table)
+
+
+def test_rois_that_come_back_are_saved_in_their_order(path: Path, acq: AcqImage) -> None:
+    for bounds in (A, B):
+        acq.rois.create(bounds)
+    acq.save()
+    sidecar = Path(acq.get_sidecar_json_path())
+    document = json.loads(sidecar.read_text())
+    unusable = {"roi_id": "?"}
+    document["rois"].insert(1, unusable)
+    sidecar.write_text(json.dumps(document))
+    acq.load_sidecar_json()
+    acq.rois.delete(1)
+    acq.save()
+    acq.history.undo()
+    acq.save()
+    assert AcqImage(path).rois.get_roi_ids() == [1, 2]
+    records = json.loads(sidecar.read_text())["rois"]
+    assert [record["roi_id"] for record in records] == ["?", 1, 2]
+
+
+def test_an_undone_calibration_is_merged_with_what_another_program_saved(
+    path: Path, acq: AcqImage
+) -> None:
+    of_file = acq.calibration
+    acq.set_calibration(0.5, 0.25)
+    acq.save()
+    other = AcqImage(path)
+    other.experiment_metadata.species = "rat"
+    other.save()
+    acq.history.undo()
+    acq.save()
+    assert acq.calibration == AcqImage(path).calibration == of_file
+    assert acq.experiment_metadata.species == "rat"
+    assert not acq.history.can_undo
 
 
 def test_loading_again_forgets_the_steps(acq: AcqImage) -> None:

@@ -202,6 +202,16 @@ def test_analyses_of_a_deleted_roi_come_back_when_the_deletion_is_undone(
     assert not analyses.is_dirty
 
 
+def test_analyses_come_back_in_the_order_of_creation(analyses: AnalysisSet) -> None:
+    created = [analyses.create((KEY[0], 0, roi_id)) for roi_id in (2, 1, 3)]
+    for roi_id in (1, 2):
+        analyses.set_aside(roi_id)
+    created.append(analyses.create((KEY[0], 0, 4)))
+    for roi_id in (1, 2):
+        analyses.bring_back(roi_id)
+    assert analyses.as_list() == created
+
+
 def test_a_run_does_not_see_edits_made_after_it_was_prepared(
     analyses: AnalysisSet, source: OneRoi
 ) -> None:

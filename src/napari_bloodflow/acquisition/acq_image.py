@@ -593,6 +593,7 @@ class AcqImage:
             self._state.write(contents)
         except FilesChangedError:
             mine = self._state.edited_content(rendered, self._edits(), analyses)
+            mine.private.pop("calibration_source", None)
             mine.private |= self._private_state()
             report = save_merged(self._state, mine, rendered.document, contents, self, keep)
             self.load_sidecar_json()
