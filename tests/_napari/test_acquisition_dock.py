@@ -13,6 +13,7 @@ from napari.utils.notifications import notification_manager
 from qtpy.QtCore import QModelIndex, Qt
 from qtpy.QtTest import QTest
 from qtpy.QtWidgets import (
+    QCheckBox,
     QComboBox,
     QDoubleSpinBox,
     QFileDialog,
@@ -607,6 +608,24 @@ def test_save_is_for_changes_and_says_what_it_wrote(bench: Bench, k05: Path) -> 
     assert f"Saved {k05.name}.json" in bench.text("dock_message_text")
     assert "artery" in k05.with_name(f"{k05.name}.json").read_text("utf-8")
     assert k05.read_bytes() == pixels
+
+
+def test_strict_tables_are_chosen_beside_save(bench: Bench, k05: Path) -> None:
+    acq = bench.open(k05)
+    box = bench.find("strict_tables", QCheckBox)
+    assert "CloudScope" in box.toolTip()
+    assert not box.isChecked()
+    acq.analysis_set.run_analysis((VELOCITY, 0, 1), {"window_width": 64})
+    bench.click("strict_tables", QCheckBox)
+    assert acq.strict_tables
+    bench.click("save")
+    bench.wait(lambda: not acq.is_dirty)
+    assert bench.text("dock_message_text").endswith(", without status")
+    table = k05.with_name(f"{k05.name}.{VELOCITY}.csv")
+    assert "status" not in table.read_text("utf-8")
+    acq.strict_tables = False
+    bench.wait(lambda: not box.isChecked())
+    bench.wait(bench.find("save").isEnabled)
 
 
 def test_a_failed_save_is_explained_and_stays_unsaved(bench: Bench, uncalibrated: Path) -> None:

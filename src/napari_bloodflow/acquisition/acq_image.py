@@ -30,6 +30,7 @@ from napari_bloodflow.acquisition.paths import SUPPORTED_EXTENSIONS, is_supporte
 from napari_bloodflow.acquisition.roi import LineROI, RectROI
 from napari_bloodflow.acquisition.roi_set import RoiSet, RoiSetChange
 from napari_bloodflow.acquisition.sidecar_state import RenderedSidecar, SidecarState
+from napari_bloodflow.acquisition.table_columns import own_columns
 from napari_bloodflow.acquisition.velocity_check import VelocityCheck
 from napari_bloodflow.analysis.analysis_set import AnalysisSet
 from napari_bloodflow.analysis.base import AnalysisInputs, AnalysisState
@@ -187,7 +188,7 @@ class AcqImage:
             for doubt in self.calibration_doubts
             if self._calibration_source != "user"
         ]
-        return (*self._state.problems, *doubtful)
+        return (*self._state.problems, *self._state.strict_problems(), *doubtful)
 
     @property
     def accepted(self) -> bool:
@@ -209,6 +210,7 @@ class AcqImage:
             or self._accepted != self._saved_accepted
             or self._calibration_source != self._saved_source
             or self._contrast.is_dirty
+            or self._state.is_dirty
             or any(section.is_dirty() for section in self.get_metadata_sections())
         )
 
@@ -558,17 +560,24 @@ class AcqImage:
         SaveError
             If it cannot be written; the old one is then still there.
         """
+        if not self._must_write:
+            return
         contents = self._contents(self._render(self._analysis_set.as_list()))
         self._state.write(contents)
         self.changed.emit()
 
-    def save(self, *, keep: Literal["mine", "both"] | None = None) -> None:
+    def save(
+        self,
+        *,
+        keep: Literal["mine", "both"] | None = None,
+        strict_tables: bool | None = None,
+    ) -> None:
         """Write the sidecar and all tables that changed; the image is not touched.
 
         All files change together or, whatever happens, none does. One that holds what is to be
-        saved already is not touched. What another program changed in the files since they were
-        read is kept: its changes and those made here are saved together and loaded, and
-        `problems` tells.
+        saved already is not touched, and none is if nothing was edited. What another program
+        changed in the files since they were read is kept: its changes and those made here are
+        saved together and loaded, and `problems` tells.
 
         Parameters
         ----------
@@ -577,6 +586,8 @@ class AcqImage:
             and keeps a backup of the files. ``"both"`` leaves what is on disk and adds a ROI of
             mine with its results as a new ROI; other values of mine go into a copy of the
             sidecar, ``<file>.json.mine-<UTC time>``. By default nothing is decided.
+        strict_tables : bool, optional
+            Set `strict_tables` first. By default it stays as it is.
 
         Raises
         ------
@@ -586,6 +597,10 @@ class AcqImage:
             If a file cannot be written, or was written by a newer program; everything is still
             unsaved then.
         """
+        if strict_tables is not None:
+            self.strict_tables = strict_tables
+        if not self._must_write:
+            return
         analyses = self._analysis_set.as_list()
         rendered = self._render(analyses)
         contents = {**self._state.render_tables(analyses), **self._contents(rendered)}
@@ -604,6 +619,37 @@ class AcqImage:
         self.changed.emit()
 
     @property
+    def _must_write(self) -> bool:
+        return self.is_dirty or not self._state.is_in_place
+
+    @property
+    def strict_tables(self) -> bool:
+        """Whether tables are written without our own columns, for folders shared with CloudScope.
+
+        CloudScope cannot save after one of several ROIs was run again if a table has further
+        columns than its own. What is left out (`columns_left_out`) stays in memory until the
+        image is loaded again. Kept in ``<path>.bloodflow.json`` by the next save.
+        """
+        return self._state.strict_tables
+
+    @strict_tables.setter
+    def strict_tables(self, value: bool) -> None:
+        if bool(value) != self._state.strict_tables:
+            self._state.strict_tables = bool(value)
+            self.changed.emit()
+
+    @property
+    def columns_left_out(self) -> tuple[str, ...]:
+        """Columns of the present results that strict tables leave out, empty if not strict."""
+        found = {
+            column: None
+            for analysis in (self._analysis_set if self.strict_tables else ())
+            if (table := analysis.result.table) is not None
+            for column in own_columns(analysis.key.analysis_name, analysis.result.summary, table)
+        }
+        return tuple(found)
+
+    @property
     def read_only_reason(self) -> str:
         """Why the sidecar files cannot be saved (a newer program wrote them); empty if they can.
 
@@ -616,7 +662,12 @@ class AcqImage:
         return contents | self._state.render_private(self._private_state())
 
     def _private_state(self) -> dict[str, Any]:
-        return {"calibration_source": "user"} if self._calibration_source == "user" else {}
+        state: dict[str, Any] = {}
+        if self._calibration_source == "user":
+            state["calibration_source"] = "user"
+        if self.strict_tables or "strict_tables" in self._state.private:
+            state["strict_tables"] = self.strict_tables
+        return state
 
     def _edits(self) -> dict[str, Any]:
         """Return what the user edited, ROIs and analyses apart, as entries of the document."""
@@ -710,6 +761,13 @@ class AcqImage:
         if of_sidecar.is_known and (chosen_by_user or not of_file.is_known):
             self._images.replace_header(stored)
             self._calibration_source = of_sidecar.source
+        elif chosen_by_user:
+            state.note(
+                "image_header_metadata",
+                "the calibration that was entered by hand is gone; some programs reset it",
+                f"{'that of ' + of_file.source if of_file.is_known else 'none'} is used; enter it"
+                " again if it is wrong",
+            )
         elif of_sidecar.is_known and (difference := disagreement(of_file, of_sidecar)):
             self._calibration_choices = (of_file, of_sidecar)
             state.note(

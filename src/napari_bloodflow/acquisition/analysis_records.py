@@ -6,9 +6,11 @@ import json
 from typing import TYPE_CHECKING, Any
 
 from napari_bloodflow.analysis.base import Analysis, AnalysisKey, AnalysisResult
-from napari_bloodflow.analysis.registry import RECORD_ORDER, analysis_class
+from napari_bloodflow.analysis.registry import RECORD_ORDER, analysis_class, parent_name
 
 if TYPE_CHECKING:
+    from collections.abc import Container
+
     from napari_bloodflow.analysis.base import AnalysisSource
 
 __all__ = ["analysis_from_record", "record_key", "record_rank"]
@@ -58,7 +60,18 @@ def analysis_from_record(record: Any, source: AnalysisSource) -> Analysis:
     return analysis
 
 
-def record_rank(key: AnalysisKey) -> int:
-    """Return the place of a record among the others: CloudScope wants parents first."""
-    name = key.analysis_name
-    return RECORD_ORDER.index(name) if name in RECORD_ORDER else len(RECORD_ORDER)
+def record_rank(key: AnalysisKey, present: Container[AnalysisKey]) -> tuple[bool, int]:
+    """Return the place of a record among the others: CloudScope wants parents first.
+
+    It stops at a record whose parent is not there, so these come last.
+
+    Parameters
+    ----------
+    key : AnalysisKey
+        What the record is about.
+    present : container of AnalysisKey
+        What all records are about.
+    """
+    name, parent = key.analysis_name, parent_name(key.analysis_name)
+    is_orphan = parent is not None and key._replace(analysis_name=parent) not in present
+    return is_orphan, RECORD_ORDER.index(name) if name in RECORD_ORDER else len(RECORD_ORDER)

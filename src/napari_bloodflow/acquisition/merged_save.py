@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import math
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 from napari_bloodflow.acquisition.analysis_records import record_key, record_rank
 from napari_bloodflow.acquisition.sidecar_merge import Keep, Merged, SidecarContent, merge_sidecars
 from napari_bloodflow.acquisition.sidecar_state import SidecarState, table_columns
+from napari_bloodflow.acquisition.table_columns import strict_rows
 from napari_bloodflow.errors import FilesChangedError, SaveError, SidecarConflict
 from napari_bloodflow.problems import Problem
 from napari_bloodflow.storage.sidecar import encode_sidecar
@@ -18,7 +20,9 @@ if TYPE_CHECKING:
     from pathlib import Path
     from typing import Any
 
-    from napari_bloodflow.analysis.base import AnalysisSource
+    import pandas as pd
+
+    from napari_bloodflow.analysis.base import AnalysisKey, AnalysisSource
 
 __all__ = ["save_merged"]
 
@@ -120,9 +124,16 @@ def _spoilt_files(
 def _encode(merged: Merged, theirs: SidecarState, rendered: dict[str, Any]) -> dict[Path, bytes]:
     """Return the files of a merged content, tables first; tables without a change are left out."""
     content, before = merged.content, theirs.content().blocks
+    is_strict = content.private.get("strict_tables") is True
+    records = {key: r for r in content.document["analysis"] if (key := _key(r)) is not None}
+
+    def written(key: AnalysisKey, rows: pd.DataFrame) -> pd.DataFrame:
+        summary = records.get(key, {}).get("summary")
+        return strict_rows(key.analysis_name, summary, rows) if is_strict else rows
+
     contents: dict[Path, bytes] = {}
     for name in {key.analysis_name: None for key in (*content.blocks, *before)}:
-        blocks = {k: block for k, block in content.blocks.items() if k.analysis_name == name}
+        blocks = {k: written(k, b) for k, b in content.blocks.items() if k.analysis_name == name}
         present = {k: block for k, block in before.items() if k.analysis_name == name}
         if list(blocks) == list(present) and all(blocks[k] is present[k] for k in blocks):
             continue
@@ -132,16 +143,19 @@ def _encode(merged: Merged, theirs: SidecarState, rendered: dict[str, Any]) -> d
             foreign=content.loose_rows.get(name),
         )
     document = {**rendered, **content.document}
-    document["analysis"] = sorted(document["analysis"], key=_rank)
+    document["analysis"] = sorted(
+        document["analysis"],
+        key=lambda r: (True, math.inf) if (key := _key(r)) is None else record_rank(key, records),
+    )
     contents[theirs.path] = encode_sidecar(document)
     return contents | theirs.render_private(content.private)
 
 
-def _rank(record: Any) -> float:
+def _key(record: Any) -> AnalysisKey | None:
     try:
-        return record_rank(record_key(record))
+        return record_key(record)
     except ValueError:
-        return float("inf")
+        return None
 
 
 def _mine_path(sidecar: Path) -> Path:

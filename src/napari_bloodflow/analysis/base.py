@@ -225,6 +225,7 @@ class Analysis:
     display_name: ClassVar[str]
     params_model: ClassVar[type[DetectionParams]]
     standard_columns: ClassVar[tuple[str, ...]] = ()
+    own_columns: ClassVar[tuple[str, ...]] = ()  # what the shared format does not have
     exclusive_group: str | None = None
     can_run: ClassVar[bool] = True
 

@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 __all__ = [
+    "AS_FOUND_COLUMN",
     "FORMULA_KEY",
     "PHYSICAL_FORMULA",
     "RadonVelocity",
@@ -39,6 +40,8 @@ __all__ = [
 
 FORMULA_KEY = "velocity_formula"
 """Summary key that says how `velocity` follows from `theta_deg`; CloudScope's tables lack it."""
+AS_FOUND_COLUMN = "velocity_as_found"
+"""Column of a repaired table that keeps what `velocity` was."""
 PHYSICAL_FORMULA = "(dx/dt)*tan(theta_deg)"
 
 
@@ -82,6 +85,7 @@ class RadonVelocity(Analysis):
         "theta_deg",
         "velocity",
     )
+    own_columns: ClassVar[tuple[str, ...]] = ("status", AS_FOUND_COLUMN)
     exclusive_group = "primary_kymograph"
 
     @classmethod
