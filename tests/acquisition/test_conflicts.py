@@ -291,6 +291,33 @@ def test_a_file_that_is_spoilt_meanwhile_is_never_replaced_silently(
         assert [backup.read_bytes() for backup in backups] == [b"\xff broken"]
 
 
+@pytest.mark.parametrize("is_edited", [False, True])
+def test_a_table_that_is_gone_is_written_again_from_memory(image: Path, is_edited: bool) -> None:
+    mine = AcqImage(image)
+    table = image.with_name(f"vessel.tif.{VELOCITY}.csv")
+    content = table.read_bytes()
+    table.unlink()
+    if is_edited:
+        mine.rois.rename(1, "mine")
+    wanted = snapshot(mine)
+    with pytest.raises(SidecarConflict, match="is gone"):
+        mine.save()
+    mine.save(keep="mine")
+    assert snapshot(mine) == snapshot(AcqImage(image)) == wanted
+    assert table.read_bytes() == content
+
+
+def test_a_save_without_an_edit_loads_what_another_program_saved(image: Path) -> None:
+    mine, theirs = AcqImage(image), AcqImage(image)
+    theirs.rois.rename(1, "theirs")
+    theirs.save()
+    before = {path: path.stat().st_mtime_ns for path in image.parent.iterdir()}
+    mine.save()
+    assert {path: path.stat().st_mtime_ns for path in image.parent.iterdir()} == before
+    assert mine.rois[1].name == "theirs"
+    assert "its changes were loaded" in [problem.action for problem in mine.problems]
+
+
 # ---- files of newer programs
 
 

@@ -560,7 +560,7 @@ class AcqImage:
         SaveError
             If it cannot be written; the old one is then still there.
         """
-        if not self._must_write:
+        if not self.is_dirty and self._state.is_on_disk():
             return
         contents = self._contents(self._render(self._analysis_set.as_list()))
         self._state.write(contents)
@@ -599,7 +599,8 @@ class AcqImage:
         """
         if strict_tables is not None:
             self.strict_tables = strict_tables
-        if not self._must_write:
+        is_edited = self.is_dirty
+        if not is_edited and self._state.is_on_disk():
             return
         analyses = self._analysis_set.as_list()
         rendered = self._render(analyses)
@@ -607,20 +608,19 @@ class AcqImage:
         try:
             self._state.write(contents)
         except FilesChangedError:
-            mine = self._state.edited_content(rendered, self._edits(), analyses)
-            mine.private.pop("calibration_source", None)
-            mine.private |= self._private_state()
-            report = save_merged(self._state, mine, rendered.document, contents, self, keep)
+            mine = None
+            if is_edited:
+                mine = self._state.edited_content(rendered, self._edits(), analyses)
+                mine.private.pop("calibration_source", None)
+                mine.private |= self._private_state()
+            whole = self._state.render_tables(analyses, self._path) | contents
+            report = save_merged(self._state, mine, rendered.document, whole, self, keep)
             self.load_sidecar_json()
             self._state.problems.extend(report)
         else:
             self._state.set_saved(rendered, analyses)
             self._set_clean()
         self.changed.emit()
-
-    @property
-    def _must_write(self) -> bool:
-        return self.is_dirty or not self._state.is_in_place
 
     @property
     def strict_tables(self) -> bool:

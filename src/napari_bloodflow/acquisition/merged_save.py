@@ -31,7 +31,7 @@ _ATTEMPTS = 5
 
 def save_merged(
     state: SidecarState,
-    mine: SidecarContent,
+    mine: SidecarContent | None,
     rendered: dict[str, Any],
     whole: dict[Path, bytes],
     source: AnalysisSource,
@@ -43,8 +43,9 @@ def save_merged(
     ----------
     state : SidecarState
         The files as they were read.
-    mine : SidecarContent
-        The same with the changes made here, and nothing else.
+    mine : SidecarContent or None
+        The same with the changes made here, and nothing else. None if there are none: nothing is
+        written then, unless a file was spoilt.
     rendered : dict
         The whole document as it would be written had nobody else changed it.
     whole : dict of pathlib.Path to bytes
@@ -67,7 +68,8 @@ def save_merged(
     SaveError
         If a file cannot be written.
     """
-    base = state.content()
+    base, is_edited = state.content(), mine is not None
+    mine = mine or base
     for _ in range(_ATTEMPTS):
         theirs = _read_again(state, mine, source)
         if theirs.read_only_reason:
@@ -78,6 +80,8 @@ def save_merged(
         merged = merge_sidecars(base, mine, theirs.content(), keep)
         if merged.conflicts and keep is None:
             raise SidecarConflict([state.path], merged.conflicts)
+        if not (is_edited or spoilt):
+            return _report(state.path, merged, keep, spoilt, None, "its changes were loaded")
         contents = whole if spoilt else _encode(merged, theirs, rendered)
         backups = set(contents) if keep == "mine" or spoilt else theirs.needs_backup
         kept_apart = [c for c in merged.conflicts if c.is_value] if keep == "both" else []
@@ -164,7 +168,12 @@ def _mine_path(sidecar: Path) -> Path:
 
 
 def _report(
-    path: Path, merged: Merged, keep: Keep | None, spoilt: dict[Path, str], mine: Path | None
+    path: Path,
+    merged: Merged,
+    keep: Keep | None,
+    spoilt: dict[Path, str],
+    mine: Path | None,
+    taken_how: str = "its changes and yours are saved together",
 ) -> list[Problem]:
     report = [
         Problem(file.name, "", reason, "it was written again, a copy of what was there is kept")
@@ -176,7 +185,7 @@ def _report(
                 path.name,
                 "",
                 f"another program changed it meanwhile: {'; '.join(merged.taken)}",
-                "its changes and yours are saved together",
+                taken_how,
             )
         )
     for conflict in merged.conflicts if not spoilt else ():

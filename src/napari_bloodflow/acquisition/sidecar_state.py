@@ -19,7 +19,7 @@ from napari_bloodflow.analysis.base import AnalysisKey, AnalysisResult
 from napari_bloodflow.analysis.registry import analysis_class, parent_name
 from napari_bloodflow.errors import SaveError
 from napari_bloodflow.problems import Problem
-from napari_bloodflow.storage.atomic import file_signature, sha256_of
+from napari_bloodflow.storage.atomic import file_signature, read_if_there, sha256_of
 from napari_bloodflow.storage.recovery import is_being_saved, recover
 from napari_bloodflow.storage.sidecar import (
     SIDECAR_VERSION,
@@ -543,11 +543,14 @@ class SidecarState:
         """True if `strict_tables` was changed since the tables were read or written."""
         return self.strict_tables != self._saved_strict_tables
 
-    @property
-    def is_in_place(self) -> bool:
-        """True if there is a sidecar, and no file that was read or written is gone."""
-        present = (path for path, sha256 in self.on_disk.items() if sha256 is not None)
-        return self.on_disk.get(self.path) is not None and all(path.exists() for path in present)
+    def is_on_disk(self) -> bool:
+        """Tell whether there is a sidecar, and the files are as they were read or written."""
+        if self.on_disk.get(self.path) is None:
+            return False
+        try:
+            return all(sha256_of(read_if_there(p)) == found for p, found in self.on_disk.items())
+        except OSError:
+            return False
 
     def strict_problems(self) -> list[Problem]:
         """Return which tables are not fit for CloudScope although they are to be strict."""
