@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import deque
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
@@ -46,12 +47,16 @@ if TYPE_CHECKING:
 
     from napari_bloodflow.acquisition.contrast import ImageContrast
     from napari_bloodflow.acquisition.roi_set import RoiSet, RoiSetChange
+    from napari_bloodflow.acquisition.sidecar_merge import SidecarContent
     from napari_bloodflow.analysis.base import AnalysisKey
     from napari_bloodflow.calibration import Calibration
     from napari_bloodflow.problems import Problem
     from napari_bloodflow.schema import Schema
 
 __all__ = ["AcqImage"]
+
+_REMEMBERED_SAVES = 20
+"""Earlier contents that are told from new ones when another program brings them back."""
 
 _READING_ATTEMPTS = 5
 """Readings after which files that another program is saving are taken as they are."""
@@ -102,6 +107,7 @@ class AcqImage:
         self._images = self._models.images
         self._rois = self._models.rois
         self._analysis_set = self._models.analysis_set
+        self._past: deque[SidecarContent] = deque(maxlen=_REMEMBERED_SAVES)
         self._is_loading = False
         self._connect()
         self._history = EditHistory(self._models.capture, self._restore_edits)
@@ -485,6 +491,10 @@ class AcqImage:
         A bad file leaves a working object and entries in `problems`; so does a save that was
         interrupted, which is completed or undone first.
         """
+        self._past.clear()
+        self._reload()
+
+    def _reload(self) -> None:
         with self._quietly():
             for _ in range(_READING_ATTEMPTS):
                 self._state = SidecarState(self._path)
@@ -560,6 +570,7 @@ class AcqImage:
         analyses = self._analysis_set.as_list()
         rendered = self._models.render(self._state)
         contents = {**self._state.render_tables(analyses), **self._contents(rendered)}
+        before = self._state.content()
         try:
             self._state.write(contents)
         except FilesChangedError:
@@ -569,12 +580,15 @@ class AcqImage:
                 mine.private.pop("calibration_source", None)
                 mine.private |= self._models.private_state(self._state)
             whole = self._state.render_tables(analyses, self._path) | contents
-            report = save_merged(self._state, mine, rendered.document, whole, self, keep)
-            self.load_sidecar_json()
+            report = save_merged(
+                self._state, mine, rendered.document, whole, self, keep, self._past
+            )
+            self._reload()
             self._state.problems.extend(report)
         else:
             self._state.set_saved(rendered, analyses)
             self._models.set_clean()
+        self._past.append(before)
         self.changed.emit()
 
     @property

@@ -17,6 +17,7 @@ from napari_bloodflow.storage.tables import encode_table, table_path
 from napari_bloodflow.storage.transaction import write_transaction
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
     from pathlib import Path
     from typing import Any
 
@@ -36,6 +37,7 @@ def save_merged(
     whole: dict[Path, bytes],
     source: AnalysisSource,
     keep: Keep | None,
+    past: Sequence[SidecarContent],
 ) -> list[Problem]:
     """Write what was changed here into the files as they are now.
 
@@ -54,6 +56,8 @@ def save_merged(
         The acquisition.
     keep : {"mine", "both"} or None
         What to do with conflicts; None raises.
+    past : sequence of SidecarContent
+        What was read or saved before the files were read last.
 
     Returns
     -------
@@ -77,10 +81,10 @@ def save_merged(
         spoilt = _spoilt_files(base, mine, state, theirs)
         if spoilt and keep is None:
             raise SidecarConflict(list(spoilt), (), next(iter(spoilt.values())))
-        merged = merge_sidecars(base, mine, theirs.content(), keep)
+        merged = merge_sidecars(base, mine, theirs.content(), keep, past)
         if merged.conflicts and keep is None:
             raise SidecarConflict([state.path], merged.conflicts)
-        if not (is_edited or spoilt):
+        if not (is_edited or spoilt or merged.conflicts):
             return _report(state.path, merged, keep, spoilt, None, "its changes were loaded")
         contents = whole if spoilt else _encode(merged, theirs, rendered)
         backups = set(contents) if keep == "mine" or spoilt else theirs.needs_backup
