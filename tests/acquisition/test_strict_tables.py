@@ -160,6 +160,18 @@ def test_a_merge_with_changes_of_cloudscope_is_strict(measured: Path) -> None:
     peer.save()
 
 
+def test_a_merge_with_a_record_that_cannot_be_read_is_strict(measured: Path) -> None:
+    acq = AcqImage(measured)
+    acq.strict_tables = True
+    sidecar = measured.with_name(f"{measured.name}.json")
+    document = json.loads(sidecar.read_text("utf-8"))
+    document["analysis"][0]["summary"] = 5
+    sidecar.write_text(json.dumps(document))
+    acq.save()
+    assert acq.strict_tables
+    assert json.loads(sidecar.read_text("utf-8"))["analysis"][0]["summary"] == 5
+
+
 def test_a_merge_keeps_the_preference_of_either_side(measured: Path) -> None:
     acq, other = AcqImage(measured), AcqImage(measured)
     other.save(strict_tables=True)

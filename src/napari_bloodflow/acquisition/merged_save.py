@@ -137,7 +137,8 @@ def _encode(merged: Merged, theirs: SidecarState, rendered: dict[str, Any]) -> d
 
     def written(key: AnalysisKey, rows: pd.DataFrame) -> pd.DataFrame:
         summary = records.get(key, {}).get("summary")
-        return strict_rows(key.analysis_name, summary, rows) if is_strict else rows
+        known = summary if isinstance(summary, dict) else None
+        return strict_rows(key.analysis_name, known, rows) if is_strict else rows
 
     contents: dict[Path, bytes] = {}
     for name in {key.analysis_name: None for key in (*content.blocks, *before)}:
