@@ -231,6 +231,24 @@ def test_keep_both_leaves_theirs_and_adds_mine(image: Path, case: str) -> None:
             assert value == of_mine[key.replace("ROI 3", f"ROI {roi_id}")]
 
 
+def test_a_program_that_brings_back_what_was_saved_over_is_a_conflict(image: Path) -> None:
+    sidecar = image.with_name(image.name + ".json")
+    stale = sidecar.read_bytes()
+    mine = AcqImage(image)
+    mine.apply_metadata_patch("experiment_metadata", {"species": "rat"})
+    mine.rois.rename(2, "vein")
+    mine.save()
+    sidecar.write_bytes(stale)
+    mine.accepted = False
+    with pytest.raises(SidecarConflict, match=r"species: here 'rat', on disk 'mouse'") as caught:
+        mine.save()
+    there = "on disk renamed or annotated, as it was before that"
+    assert str(caught.value.conflicts[1]) == f"ROI 2: here as it was saved, {there}"
+    mine.save(keep="mine")
+    again = AcqImage(image)
+    assert (species(again), again.rois[2].name, again.accepted) == ("rat", "vein", False)
+
+
 def test_reload_drops_mine(image: Path) -> None:
     mine, theirs = AcqImage(image), AcqImage(image)
     theirs.rois.rename(1, "theirs")

@@ -248,10 +248,12 @@ class _Merge:
         is_new = base.record is _MISSING and not base.analyses
         if is_new and mine.record is not _MISSING and theirs.record is not _MISSING:
             return theirs, [mine]
-        merged = self._merge_members(base, mine, theirs)
+        merged = None if is_reverted else self._merge_members(base, mine, theirs)
         if merged is not None:
             return merged, []
-        self._conflicts.append(Conflict(f"ROI {roi_id}", "; ".join(in_mine), "; ".join(in_theirs)))
+        here = "; ".join(in_mine) or "as it was saved"
+        there = "; ".join(in_theirs) + (", as it was before that" if is_reverted else "")
+        self._conflicts.append(Conflict(f"ROI {roi_id}", here, there))
         if self._keep == "mine" or (self._keep == "both" and theirs.record is _MISSING):
             return mine, []
         if self._keep == "both" and mine.record is not _MISSING:
@@ -353,8 +355,11 @@ def _is_back(base: _Group, theirs: _Group, past: _Group) -> bool:
         if not _is_same(was, now) and _is_same(now, before):
             return True
     records = (base.record, theirs.record, past.record)
-    if _MISSING in records:
-        return not _same(base.record, theirs.record) and _same(theirs.record, past.record)
+    was_there, is_there, had_been_there = (record is not _MISSING for record in records)
+    if was_there != is_there:
+        return is_there == had_been_there
+    if not (is_there and had_been_there):
+        return False
     return any(
         not _same(now, was) and _same(now, before)
         for key in {**base.record, **theirs.record}
