@@ -156,7 +156,7 @@ class AcqModels:
         accepted = state.document.get("accepted", True)
         if not isinstance(accepted, bool):
             understood = str(accepted).strip().lower() not in {"false", "0", "no", "none", ""}
-            state.note("accepted", f"is {accepted!r}, not true or false", f"taken as {understood}")
+            state.note_misshapen("accepted", "true or false", f"taken as {understood}")
             accepted = understood
         self.accepted = self._saved_accepted = accepted
 
@@ -197,6 +197,7 @@ class AcqModels:
             entries = {}
         for key, reason in self.contrast.load(entries, self.images.num_channels):
             state.note(f"image_contrast.{key}", reason, "contrast is chosen anew")
+            state.needs_backup.add(state.path)
 
     def _check_velocities(self, state: SidecarState) -> None:
         for key, what, action in self.velocity_check.correct(self.calibration):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from typing import TYPE_CHECKING, Any
 
 from napari_bloodflow.analysis.base import Analysis, AnalysisKey, AnalysisResult
@@ -12,6 +13,9 @@ if TYPE_CHECKING:
     from collections.abc import Container
 
     from napari_bloodflow.analysis.base import AnalysisSource
+
+_TABLE_NAME = re.compile(r"[\w][\w .+-]{0,99}")
+_GREATEST_ID = 2**53
 
 __all__ = ["analysis_from_record", "record_key", "record_rank"]
 
@@ -29,12 +33,16 @@ def record_key(record: Any) -> AnalysisKey:
     name, channel, roi_id = (record.get(k) for k in ("analysis_name", "channel", "roi_id"))
     if not isinstance(name, str) or not name:
         raise ValueError("analysis_name is missing")
+    if not _TABLE_NAME.fullmatch(name):
+        raise ValueError("analysis_name is no name that the file of a table could have")
     numbers = []
     for label, value in (("channel", channel), ("roi_id", roi_id)):
         if isinstance(value, float) and value.is_integer():
             value = int(value)
         if isinstance(value, bool) or not isinstance(value, int):
             raise ValueError(f"{label} is {json.dumps(value)}, not a whole number")
+        if abs(value) > _GREATEST_ID:
+            raise ValueError(f"{label} is out of range")
         numbers.append(value)
     return AnalysisKey(name, *numbers)
 

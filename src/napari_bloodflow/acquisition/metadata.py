@@ -20,6 +20,7 @@ from napari_bloodflow.schema import (
     field,
     plain_validation_message,
     schema_of,
+    to_float,
 )
 
 if TYPE_CHECKING:
@@ -166,8 +167,8 @@ class ExperimentMetadata(MetadataSection):
 def _to_step(value: Any) -> float:
     if isinstance(value, bool) or value is None:
         raise ValueError("must be a number above zero")
-    number = float(value)
-    if not 0 < number < float("inf"):
+    number = to_float(value)
+    if not number > 0:
         raise ValueError("must be a finite number above zero")
     return number
 

@@ -59,7 +59,7 @@ def velocity_formula(
         ``"neither"`` if the column does not follow from the angles; ``"unknown"`` if there are
         too few values to tell.
     """
-    slope = np.tan(np.deg2rad(theta_deg))
+    slope = np.tan(np.deg2rad(np.where(np.isfinite(theta_deg), theta_deg, np.nan)))
     stationary = np.isclose(slope, 0.0, atol=1e-9)
     if np.any(stationary & (velocity == 0)):
         return "physical"
