@@ -167,7 +167,10 @@ class ExperimentMetadata(MetadataSection):
 def _to_step(value: Any) -> float:
     if isinstance(value, bool) or value is None:
         raise ValueError("must be a number above zero")
-    number = to_float(value)
+    try:
+        number = to_float(value)
+    except ValueError:
+        number = 0.0
     if not number > 0:
         raise ValueError("must be a finite number above zero")
     return number
