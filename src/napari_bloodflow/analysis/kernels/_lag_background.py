@@ -13,8 +13,10 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    Sums = tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.float64]]
-    """Sums over a part of a record: per column, per column of the deviations, and in total."""
+    Sums = tuple[
+        NDArray[np.float64], NDArray[np.float64], NDArray[np.float64], NDArray[np.float64]
+    ]
+    """What `record_sums` writes for a part of a record."""
 
 __all__ = ["RecordStatistics", "excess_noise", "record_statistics", "running_background", "smoothing_weights"]
 
@@ -39,8 +41,8 @@ class RecordStatistics:
         Mean of the record.
     scale : float
         Standard deviation of what remains, in the image's unit.
-    noise : float
-        Part of the variance that is noise.
+    noise : ndarray of float64, shape (columns,)
+        Variance of the noise in each column, in units of the square of the scale.
     is_still : bool
         True if nothing but noise would remain without the background: nothing moves in this
         record, and its pattern is not background but the subject.
@@ -53,7 +55,7 @@ class RecordStatistics:
     background: NDArray[np.float64]
     mean: float
     scale: float
-    noise: float = 0.0
+    noise: NDArray[np.float64]
     is_still: bool = False
     has_flicker: bool = False
     smoothing_factor: float = 1.0
@@ -65,7 +67,7 @@ def record_statistics(parts: Sequence[Sums]) -> RecordStatistics:
     Parameters
     ----------
     parts : sequence of tuple
-        ``column, deviation, total`` of each part, as written by `record_sums`.
+        ``column, deviation, squares, total`` of each part, as written by `record_sums`.
 
     Returns
     -------
@@ -81,15 +83,15 @@ def record_statistics(parts: Sequence[Sums]) -> RecordStatistics:
     background it differs between the parts of the record, so the covariance of the parts tells the
     two apart, and the mean is shrunk by the part of its variance that stands still.
     """
-    count, squares, near, far, weight, means, pairs, changes = np.sum(
-        [part[2] for part in parts], axis=0
-    )
+    count, near, far, weight, means, pairs, changes = np.sum([part[3] for part in parts], axis=0)
     num_columns = parts[0][0].size
+    zero = np.zeros(num_columns)
     if count < 1:
-        return RecordStatistics(np.zeros(num_columns), 0.0, 1.0)
+        return RecordStatistics(zero, 0.0, 1.0, zero)
     pattern = np.sum([part[1] for part in parts], axis=0) / count
+    varying_at = np.sum([part[2] for part in parts], axis=0) / count - pattern**2
     standing = float(np.mean(pattern**2))
-    varying = max(float(squares / (count * num_columns)) - standing, 0.0)
+    varying = max(float(np.mean(varying_at)), 0.0)
     near = float(near / (count * (num_columns - 1)) - np.mean(pattern[1:] * pattern[:-1]))
     far = float(far / (count * (num_columns - 2)) - np.mean(pattern[2:] * pattern[:-2]))
     noise_level = 4 * varying / math.sqrt(count * num_columns)
@@ -101,7 +103,7 @@ def record_statistics(parts: Sequence[Sums]) -> RecordStatistics:
     noise = varying if is_still else varying - moving
     variance = moving + noise
     if variance <= 0:
-        return RecordStatistics(np.full(num_columns, mean), mean, 1.0)
+        return RecordStatistics(zero + mean, mean, 1.0, zero)
     # Only what is common to distant parts of a line changes both of them at once.
     flicker = float(changes / max(pairs, 1.0)) / 2
     noise_ratio = noise / max(moving, 1e-9 * variance)
@@ -109,7 +111,8 @@ def record_statistics(parts: Sequence[Sums]) -> RecordStatistics:
         background=mean + _standing_part(parts) * (mean_column - mean_column.mean()),
         mean=mean,
         scale=math.sqrt(variance),
-        noise=noise / variance,
+        # Where nothing moves the noise is known pixel by pixel.
+        noise=np.maximum(varying_at if is_still else zero + noise, 0.0) / variance,
         is_still=bool(is_still),
         has_flicker=flicker > _FLICKER * moving,
         smoothing_factor=float(np.clip(1.2 * noise_ratio**0.15, 1.0, _MOST_SMOOTHING)),
@@ -118,10 +121,10 @@ def record_statistics(parts: Sequence[Sums]) -> RecordStatistics:
 
 def _standing_part(parts: Sequence[Sums]) -> float:
     """Part of the column means' variance that all parts of the record have in common."""
-    usable = [part for part in parts if part[2][3] > 0]
+    usable = [part for part in parts if part[3][3] > 0]
     if len(usable) < _FEWEST_PARTS:
         return 1.0
-    weight = np.array([part[2][3] for part in usable])
+    weight = np.array([part[3][3] for part in usable])
     column = np.array([part[0] for part in usable]) / weight[:, np.newaxis]
     column -= column.mean(axis=1, keepdims=True)
     weight /= weight.sum()
@@ -200,23 +203,28 @@ def smoothing_weights(num_columns: int, sigma_px: float) -> NDArray[np.float32]:
     return np.asarray(weights, np.float32)
 
 
-def excess_noise(weights: NDArray[np.float32], noise: float) -> NDArray[np.float32]:
-    """Energy of the noise at the ends of smoothed lines, beyond that inside.
+def excess_noise(
+    weights: NDArray[np.float32], noise: NDArray[np.float64]
+) -> NDArray[np.float32]:
+    """Energy of the noise in smoothed lines, beyond that where it is least.
 
-    There the smoothing has fewer pixels to average. An overlap that leaves the ends out would seem
-    to correlate better, and draw the peak away from 0.
+    At the ends the smoothing has fewer pixels to average. An overlap that leaves them out would
+    seem to fit better, and draw the peak away from 0.
 
     Parameters
     ----------
     weights : ndarray of float32, shape (odd, columns)
         From `smoothing_weights`.
-    noise : float
-        Variance of the noise in a pixel before smoothing.
+    noise : ndarray of float64, shape (columns,)
+        Variance of the noise in each pixel before smoothing.
 
     Returns
     -------
     ndarray of float32, shape (columns,)
-        Variance beyond the least of the line.
+        Variance after smoothing, beyond the least of the line.
     """
-    gain = np.sum(np.square(weights, dtype=np.float64), axis=0)
-    return np.asarray(noise * (gain - gain.min(initial=math.inf)), np.float32)
+    wide = np.pad(noise, weights.shape[0] // 2)
+    energy = np.zeros(noise.size)
+    for i, weight in enumerate(weights):
+        energy += np.square(weight, dtype=np.float64) * wide[i : i + noise.size]
+    return np.asarray(energy - energy.min(), np.float32)

@@ -371,6 +371,6 @@ def measure_batch(
     )
     peak = np.empty((num_windows, 4))
     refine_peaks(
-        correlation, energy, plan.reach, plan.taper_px, plan.speed, best[:num_windows], peak
+        correlation, energy, plan.reach, plan.taper_px, plan.min_overlap, plan.speed, best[:num_windows], peak
     )
     return RawPeaks(*peak.T, second[:num_windows], snr[:num_windows], state)

@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING, Any, TypeVar, cast
 import numba
 import numpy as np
 
+from napari_bloodflow.analysis.kernels._lag_plan import LEAST_ERROR, TOO_LARGE
+
 if TYPE_CHECKING:
     from collections.abc import Callable
 
@@ -15,12 +17,6 @@ if TYPE_CHECKING:
 __all__ = ["block_sums", "prepare_lines", "record_sums"]
 
 _F = TypeVar("_F", bound="Callable[..., Any]")
-
-# Beyond this a sum over a window could leave the range of float32.
-_TOO_LARGE = 1e30
-
-# Squared deviation of a stretch, relative to the variance, below which it counts no more.
-_LEAST_ERROR = 0.02
 
 _GOOD, _CONSTANT, _NOT_FINITE = 0, 1, 2
 
@@ -41,7 +37,7 @@ def _line_state(line: NDArray[np.float32]) -> int:
     finite = True
     for x in range(line.size):
         varies |= line[x] != line[0]
-        finite &= abs(line[x]) < np.float32(_TOO_LARGE)
+        finite &= abs(line[x]) < np.float32(TOO_LARGE)
     if not finite:
         return _NOT_FINITE
     return _GOOD if varies else _CONSTANT
@@ -61,6 +57,7 @@ def record_sums(
     width: int,
     column: NDArray[np.float64],
     deviation: NDArray[np.float64],
+    squares: NDArray[np.float64],
     total: NDArray[np.float64],
 ) -> None:
     """Sums over the good lines, for the background and what remains without it.
@@ -77,8 +74,10 @@ def record_sums(
         their picture and not the background.
     deviation : ndarray of float64, shape (columns,)
         Written: sums of the pixels minus their line's mean.
-    total : ndarray of float64, shape (8,)
-        Written: number of good lines; sums of squared deviations, and of products of deviations
+    squares : ndarray of float64, shape (columns,)
+        Written: sums of the squares of these deviations.
+    total : ndarray of float64, shape (7,)
+        Written: number of good lines; sums of products of deviations
         one and two pixels apart; sum of the weights of the lines; sum of the means of the lines;
         number of pairs of consecutive good lines; sum over these of the change of the first third's
         mean times that of the last third's.
@@ -87,9 +86,9 @@ def record_sums(
     stretches = (num_lines + width - 1) // width
     column[:] = 0.0
     deviation[:] = 0.0
+    squares[:] = 0.0
     total[:] = 0.0
     away = np.zeros(num_columns + 2)
-    squares = np.zeros(num_columns)
     products = np.zeros((2, num_columns))
     part_count = np.zeros(stretches)
     part_column = np.zeros((stretches, num_columns))
@@ -103,12 +102,12 @@ def record_sums(
         part = t // width
         part_count[part] += 1.0
         mean = _sum(lines[t]) / num_columns
-        total[5] += mean
+        total[4] += mean
         left_now = _sum(lines[t, :third]) / third
         right_now = _sum(lines[t, num_columns - third :]) / third
         if previous == t - 1 and t > 0:
-            total[6] += 1.0
-            total[7] += (left_now - left) * (right_now - right)
+            total[5] += 1.0
+            total[6] += (left_now - left) * (right_now - right)
         previous = t
         left, right = left_now, right_now
         for x in range(num_columns):
@@ -124,9 +123,8 @@ def record_sums(
         for x in range(num_columns):
             products[1, x] += away[x] * away[x + 2]
     total[0] = part_count.sum()
-    total[1] = squares.sum()
-    total[2] = products[0].sum()
-    total[3] = products[1].sum()
+    total[1] = products[0].sum()
+    total[2] = products[1].sum()
     if total[0] == 0.0:
         return
     for part in range(stretches):
@@ -143,10 +141,10 @@ def record_sums(
             error += (part_deviation[part, x] / part_count[part] - deviation[x] / total[0]) ** 2
         weight = 1.0
         if variance > 0.0:
-            weight = variance / (error + _LEAST_ERROR * variance)
+            weight = variance / (error + LEAST_ERROR * variance)
         for x in range(num_columns):
             column[x] += weight * part_column[part, x]
-        total[4] += weight * part_count[part]
+        total[3] += weight * part_count[part]
 
 
 @_compiled

@@ -12,7 +12,12 @@ from typing import TYPE_CHECKING, Any, TypeVar, cast
 import numba
 import numpy as np
 
-from napari_bloodflow.analysis.kernels._lag_plan import DETECTION_KAPPA, HALO
+from napari_bloodflow.analysis.kernels._lag_plan import (
+    DETECTION_KAPPA,
+    HALO,
+    NEWTON_STEPS,
+    SAMPLES,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -25,10 +30,6 @@ _F = TypeVar("_F", bound="Callable[..., Any]")
 
 LANES = 16
 """Windows that go through the search together."""
-
-# Samples from one node of the grid to the next, around the best one.
-_SAMPLES = 4
-_NEWTON_STEPS = 4
 
 
 def _compiled(function: _F) -> _F:
@@ -133,16 +134,21 @@ def search_peaks(
 
 
 @_compiled
-def _coefficient(
+def _difference(
     correlation: NDArray[np.float32],
     energy: NDArray[np.float32],
     reach: int,
     taper_px: float,
+    min_overlap: int,
     speed: float,
-) -> tuple[float, float, float, float]:
-    """Correlation coefficient of one window at a speed, its two derivatives, and the energy."""
+) -> tuple[float, float, float, float, float]:
+    """Mean product less mean energy of one window at a speed, and two derivatives.
+
+    This is minus half the mean squared difference of lines that are displaced by the speed. Also
+    given are the mean product and the mean energy.
+    """
     num_lags = energy.shape[0]
-    a0 = a1 = a2 = b0 = b1 = b2 = 0.0
+    a0 = a1 = a2 = b0 = b1 = b2 = c0 = 0.0
     for i in range(num_lags):
         lag = i + 1.0
         d = speed * lag
@@ -178,19 +184,24 @@ def _coefficient(
         ddc = g * c_0 + (3.0 * f - 2.0) * c_1 + (1.0 - 3.0 * f) * c_2 + f * c_3
         e_0 = np.float64(energy[i, j])
         de = np.float64(energy[i, j + 1]) - e_0
-        e = e_0 + f * de
+        c0 += w0 * c
+        c -= e_0 + f * de
+        dc -= de
+        lines = num_lags + 1.0 - lag
+        count = lines * (reach + min_overlap - abs(d))
+        dcount = -lines if d > 0.0 else lines
         a0 += w0 * c
         a1 += lag * (w1 * c + w0 * dc)
         a2 += lag * lag * (w2 * c + 2.0 * w1 * dc + w0 * ddc)
-        b0 += w0 * e
-        b1 += lag * (w1 * e + w0 * de)
-        b2 += lag * lag * (w2 * e + 2.0 * w1 * de)
+        b0 += w0 * count
+        b1 += lag * (w1 * count + w0 * dcount)
+        b2 += lag * lag * (w2 * count + 2.0 * w1 * dcount)
     if b0 <= 0.0:
-        return 0.0, 0.0, 0.0, 0.0
+        return 0.0, 0.0, 0.0, 0.0, 0.0
     r0 = a0 / b0
     r1 = (a1 - r0 * b1) / b0
     r2 = (a2 - 2.0 * r1 * b1 - r0 * b2) / b0
-    return r0, r1, r2, b0
+    return r0, r1, r2, c0 / b0, (c0 - a0) / b0
 
 
 @_compiled
@@ -199,6 +210,7 @@ def refine_peaks(
     energy: NDArray[np.float32],
     reach: int,
     taper_px: float,
+    min_overlap: int,
     speed: NDArray[np.float64],
     best: NDArray[np.int64],
     peak: NDArray[np.float64],
@@ -209,7 +221,7 @@ def refine_peaks(
     ----------
     correlation, energy : ndarray of float32, shape (windows, lags, displacements)
         From `energy_tables`.
-    reach, taper_px : int and float
+    reach, taper_px, min_overlap : int, float, int
         See `LagPlan`.
     speed : ndarray of float64, shape (nodes,)
         Grid of speeds.
@@ -228,34 +240,34 @@ def refine_peaks(
         c, e = correlation[window], energy[window]
         right = speed[min(node + 1, speed.size - 1)] - speed[node]
         left = speed[node] - speed[max(node - 1, 0)]
-        h = max(left, right) / _SAMPLES
-        v = speed[node] - _SAMPLES * h
+        h = max(left, right) / SAMPLES
+        v = speed[node] - SAMPLES * h
         top, top_v = -math.inf, v
-        for i in range(2 * _SAMPLES + 1):
-            r = _coefficient(c, e, reach, taper_px, v + i * h)[0]
+        for i in range(2 * SAMPLES + 1):
+            r = _difference(c, e, reach, taper_px, min_overlap, v + i * h)[0]
             if r > top:
                 top, top_v = r, v + i * h
         for direction in (-1.0, 1.0):
             # At most two nodes further than the samples above.
-            for _ in range(2 * _SAMPLES):
-                r = _coefficient(c, e, reach, taper_px, top_v + direction * h)[0]
+            for _ in range(2 * SAMPLES):
+                r = _difference(c, e, reach, taper_px, min_overlap, top_v + direction * h)[0]
                 if r <= top:
                     break
                 top, top_v = r, top_v + direction * h
         v = top_v
-        r0, r1, r2, b0 = _coefficient(c, e, reach, taper_px, v)
-        for _ in range(_NEWTON_STEPS):
+        r0, r1, r2, c0, b0 = _difference(c, e, reach, taper_px, min_overlap, v)
+        for _ in range(NEWTON_STEPS):
             if r2 >= 0.0:
                 break
             following = min(max(v - r1 / r2, top_v - h), top_v + h)
             moved = abs(following - v)
             v = following
-            r0, r1, r2, b0 = _coefficient(c, e, reach, taper_px, v)
+            r0, r1, r2, c0, b0 = _difference(c, e, reach, taper_px, min_overlap, v)
             if moved < 1e-5 * h:
                 break
         if abs(v) > speed[-1]:
             continue
         peak[window, 0] = v
-        peak[window, 1] = r0
-        peak[window, 2] = r2
+        peak[window, 1] = c0 / b0
+        peak[window, 2] = r2 / b0
         peak[window, 3] = b0

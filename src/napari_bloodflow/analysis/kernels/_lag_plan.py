@@ -13,7 +13,19 @@ from napari_bloodflow.analysis.kernels.windows import window_step
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-__all__ = ["DETECTION_KAPPA", "FLOOR", "HALO", "LagPlan", "RawPeaks", "default_min_overlap", "make_plan"]
+__all__ = [
+    "DETECTION_KAPPA",
+    "FLOOR",
+    "HALO",
+    "LEAST_ERROR",
+    "NEWTON_STEPS",
+    "SAMPLES",
+    "TOO_LARGE",
+    "LagPlan",
+    "RawPeaks",
+    "default_min_overlap",
+    "make_plan",
+]
 
 HALO = 2
 """Displacements kept beyond the largest usable one, for the cubic spline."""
@@ -26,6 +38,19 @@ DETECTION_KAPPA = 0.05
 
 Small overlaps can hold little energy, and noise divided by little is large.
 """
+
+TOO_LARGE = 1e30
+"""Brightness beyond which a sum over a window could leave the range of float32."""
+
+LEAST_ERROR = 0.02
+"""Squared deviation of a stretch of lines, relative to the variance, below which it counts no more
+for the background."""
+
+SAMPLES = 4
+"""Samples from one node of the grid to the next, around the best one."""
+
+NEWTON_STEPS = 4
+"""Most steps of Newton's method after that."""
 
 # The grid of speeds ends where two consecutive lines share a fifth of the ROI.
 _LARGEST_SPEED = 0.8

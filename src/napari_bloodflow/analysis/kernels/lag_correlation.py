@@ -83,7 +83,7 @@ _LARGEST_SMOOTHING_PX = 50
 # A window too slow for its length moves by less than this from its first line to its last; one
 # that moves by less than the second number stands still.
 _SLOW_PX = 3.0
-_STILL_PX = 0.5
+_STILL_PX = 1.5
 
 _RUNNING_WINDOWS = 16
 _RECORD_PARTS = 8
@@ -323,10 +323,8 @@ class _Measurement:
         self._options = options
         self._engine = _engine(engine)
         self._plan = make_plan(options.window_width, image.shape[1], options.min_overlap_px)
-        self._kernel = smoothing_weights(image.shape[1], 0.0)
-        self._excess = excess_noise(self._kernel, 0.0)
         self._allowed = _allowed_nodes(self._plan.speed, options)
-        self._statistics = record_statistics([(np.zeros(0), np.zeros(0), np.zeros(8))])
+        self.set_statistics([(*np.zeros((3, image.shape[1])), np.zeros(7))])
         table = self._plan.num_lags * self._plan.fft_size * np.dtype(np.float32).itemsize
         lanes = max(1, min(_MOST_WINDOWS, _TABLE_BYTES // table) // _LANES)
         self.batch = _LANES * lanes
@@ -343,7 +341,7 @@ class _Measurement:
         """Sums over one part of the record."""
         lines = self._lines(part * self._part_lines, (part + 1) * self._part_lines)
         num_columns = lines.shape[1]
-        sums = np.empty(num_columns), np.empty(num_columns), np.empty(8)
+        sums = (*np.empty((3, num_columns)), np.empty(7))
         self._engine.record_sums(lines, self._plan.width, *sums)
         return sums
 
@@ -400,13 +398,12 @@ class _Measurement:
             speed * (options.direction or 0) < -_STILL_PX / plan.width
         )
         slow = (size < _SLOW_PX / plan.width) & (size > _STILL_PX / plan.width)
-        overlap = 1e3 * FLOOR * _overlap_pixels(np.nan_to_num(size), plan)
         reason = np.select(
             [
                 broken > 0,
                 constant == plan.width,
                 constant > plan.width / 2,
-                raw.energy <= overlap,
+                raw.energy <= 100 * FLOOR,
                 np.isnan(speed),
                 (size < low) | (size > high) | sign_is_wrong,
                 np.full(quarters, plan.num_columns < NARROWEST_PX),
