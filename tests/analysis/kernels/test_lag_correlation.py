@@ -258,7 +258,9 @@ def test_noise_has_no_favourite_speed() -> None:
     assert counts.max() < 0.05 * found.reason.size
 
 
-@pytest.mark.parametrize("dtype", ["u1", "i1", "u2", "i2", "u4", "i4", "u8", "f2", "f4", "f8", ">u2"])
+@pytest.mark.parametrize(
+    "dtype", ["u1", "i1", "u2", "i2", "u4", "i4", "u8", "f2", "f4", "f8", ">u2"]
+)
 def test_the_pixel_type_does_not_matter(dtype: str) -> None:
     image = (streaks(200, 20, 1.5, 6) // 32).clip(0, 127)
     assert_same(

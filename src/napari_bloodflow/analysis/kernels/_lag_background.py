@@ -13,12 +13,16 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    Sums = tuple[
-        NDArray[np.float64], NDArray[np.float64], NDArray[np.float64], NDArray[np.float64]
-    ]
+    Sums = tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.float64], NDArray[np.float64]]
     """What `record_sums` writes for a part of a record."""
 
-__all__ = ["RecordStatistics", "excess_noise", "record_statistics", "running_background", "smoothing_weights"]
+__all__ = [
+    "RecordStatistics",
+    "excess_noise",
+    "record_statistics",
+    "running_background",
+    "smoothing_weights",
+]
 
 _FEWEST_PARTS = 4
 
@@ -203,9 +207,7 @@ def smoothing_weights(num_columns: int, sigma_px: float) -> NDArray[np.float32]:
     return np.asarray(weights, np.float32)
 
 
-def excess_noise(
-    weights: NDArray[np.float32], noise: NDArray[np.float64]
-) -> NDArray[np.float32]:
+def excess_noise(weights: NDArray[np.float32], noise: NDArray[np.float64]) -> NDArray[np.float32]:
     """Energy of the noise in smoothed lines, beyond that where it is least.
 
     At the ends the smoothing has fewer pixels to average. An overlap that leaves them out would

@@ -326,7 +326,7 @@ def measure_batch(
     lanes = -(-num_windows // LANES) * LANES
     num_lines = -(-(lanes + 3) * plan.step // LANES) * LANES
     padded = np.zeros((num_lines, plan.fft_size), np.float32)
-    sums = np.zeros((4, num_lines, plan.reach + HALO + 1), np.float32)
+    heads, tails, heads_sq, tails_sq = np.zeros((4, num_lines, plan.reach + HALO + 1), np.float32)
     state = np.empty(lines.shape[0], np.int8)
     prepare_lines(
         lines,
@@ -337,7 +337,10 @@ def measure_batch(
         kernel,
         excess,
         padded,
-        *sums,
+        heads,
+        tails,
+        heads_sq,
+        tails_sq,
         state,
     )
     transform = rfft(padded, axis=1, overwrite_x=True)
@@ -350,9 +353,11 @@ def measure_batch(
         np.ascontiguousarray(plan.transfer.imag),
         spectra,
     )
-    correlation = irfft(spectra.view(np.complex64), n=plan.fft_size, axis=2, overwrite_x=True)
+    correlation: Any = irfft(spectra.view(np.complex64), n=plan.fft_size, axis=2, overwrite_x=True)
     energy = np.empty((lanes, plan.num_lags, plan.num_displacements), np.float32)
-    energy_tables(*sums, plan.step, plan.num_columns, correlation, energy)
+    energy_tables(
+        heads, tails, heads_sq, tails_sq, plan.step, plan.num_columns, correlation, energy
+    )
     best = np.empty(lanes, np.int64)
     second = np.empty(lanes)
     snr = np.empty(lanes)
@@ -369,8 +374,18 @@ def measure_batch(
         second,
         snr,
     )
-    peak = np.empty((num_windows, 4))
+    peak = np.empty((num_windows, 5))
     refine_peaks(
-        correlation, energy, plan.reach, plan.taper_px, plan.min_overlap, plan.speed, best[:num_windows], peak
+        correlation,
+        energy,
+        plan.reach,
+        plan.taper_px,
+        plan.min_overlap,
+        plan.speed,
+        best[:num_windows],
+        peak,
     )
-    return RawPeaks(*peak.T, second[:num_windows], snr[:num_windows], state)
+    v, r, curvature, mean_energy, decay = peak.T
+    return RawPeaks(
+        v, r, curvature, mean_energy, decay, second[:num_windows], snr[:num_windows], state
+    )

@@ -7,7 +7,7 @@ results.
 from __future__ import annotations
 
 from functools import lru_cache
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from scipy.fft import fft, ifft, irfft, next_fast_len, rfft
@@ -46,7 +46,7 @@ def record_sums(
     squares: NDArray[np.float64],
     total: NDArray[np.float64],
 ) -> None:
-    """Sums over the good lines; see the compiled function."""
+    """Add up the good lines; see the compiled function."""
     for array in (column, deviation, squares, total):
         array[:] = 0.0
     good = np.flatnonzero(_line_states(lines) == 0)
@@ -82,7 +82,7 @@ def block_sums(
     column: NDArray[np.float64],
     count: NDArray[np.float64],
 ) -> None:
-    """Sums of the good lines of each block; see the compiled function."""
+    """Add up the good lines of each block; see the compiled function."""
     used = lines[: count.size * step]
     good = _line_states(used) == 0
     kept = np.where(good[:, np.newaxis], used, 0.0).astype(np.float64)
@@ -110,7 +110,9 @@ def measure_batch(
     energy = _take_means(correlation, running, running_sq, plan)
     best, second, snr = _search(correlation, energy, plan, allowed)
     peak = _refine(correlation, energy, plan, best)
-    return RawPeaks(*peak, second, snr, state)
+    v, r, curvature, mean_energy = peak
+    decay = _decay(correlation, energy, plan, np.nan_to_num(v))
+    return RawPeaks(v, r, curvature, mean_energy, decay, second, snr, state)
 
 
 def _smooth_lines(
@@ -135,7 +137,7 @@ def _smooth_lines(
     return smooth
 
 
-def _windows(array: NDArray[np.float32], plan: LagPlan) -> NDArray[np.float32]:
+def _windows(array: NDArray[Any], plan: LagPlan) -> NDArray[Any]:
     """View of all windows, shape (windows, lines, ...)."""
     view = np.lib.stride_tricks.sliding_window_view(array, plan.width, axis=0)
     return np.moveaxis(view[:: plan.step], -1, 1)
@@ -155,7 +157,7 @@ def _correlations(
 
 
 def _running(values: NDArray[np.float32]) -> NDArray[np.float32]:
-    """Sums along each line from its start."""
+    """Add up each line from its start."""
     return np.pad(np.cumsum(values, axis=1, dtype=np.float32), ((0, 0), (1, 0)))
 
 
@@ -199,16 +201,14 @@ def _take_means(
 
 
 @lru_cache(maxsize=4)
-def _paths(plan: LagPlan) -> csr_array:
-    """Sums along all paths of the speed grid, as a matrix; nodes x (lags * displacements)."""
+def _paths(plan: LagPlan) -> Any:
+    """Write the sums along all paths of the speed grid as a matrix, nodes x table."""
     lag, node = np.nonzero(plan.node_weight.any(axis=2))
     at = lag * plan.num_displacements + plan.node_index[lag, node]
     weight = plan.node_weight[lag, node]
-    return csr_array(
-        (weight.ravel(), (np.repeat(node, 2), (at[:, np.newaxis] + [0, 1]).ravel())),
-        shape=(plan.speed.size, plan.num_lags * plan.num_displacements),
-        dtype=np.float32,
-    )
+    entries: Any = (weight.ravel(), (np.repeat(node, 2), (at[:, np.newaxis] + [0, 1]).ravel()))
+    shape: Any = (plan.speed.size, plan.num_lags * plan.num_displacements)
+    return csr_array(entries, shape=shape)
 
 
 def _search(
@@ -242,7 +242,13 @@ def _difference(
     energy: NDArray[np.float32],
     plan: LagPlan,
     speed: NDArray[np.float64],
-) -> tuple[NDArray[np.float64], ...]:
+) -> tuple[
+    NDArray[np.float64],
+    NDArray[np.float64],
+    NDArray[np.float64],
+    NDArray[np.float64],
+    NDArray[np.float64],
+]:
     """Mean product less mean energy at a speed per window, two derivatives, and both means."""
     window = np.arange(speed.size)[:, np.newaxis]
     lag = np.arange(1, plan.width)
@@ -297,7 +303,7 @@ def _refine(
     energy: NDArray[np.float32],
     plan: LagPlan,
     best: NDArray[np.int64],
-) -> tuple[NDArray[np.float64], ...]:
+) -> tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.float64], NDArray[np.float64]]:
     last = plan.speed.size - 1
     start = plan.speed[best]
     h = np.maximum(
@@ -339,3 +345,36 @@ def _refine(
         r = np.where(exists, product / mean_energy, 0.0)
         curvature = np.where(exists, r2 / mean_energy, 0.0)
     return np.where(exists, v, np.nan), r, curvature, np.where(exists, mean_energy, 0.0)
+
+
+def _decay(
+    correlation: NDArray[np.float32],
+    energy: NDArray[np.float32],
+    plan: LagPlan,
+    speed: NDArray[np.float64],
+) -> NDArray[np.float64]:
+    """Coefficient at the short third of the usable lags, less that at the long third."""
+    size = np.maximum(np.abs(speed), 1e-9)
+    usable = np.where(
+        size * plan.num_lags >= plan.reach, np.floor(plan.reach / size), plan.num_lags
+    ).astype(np.int64)[:, np.newaxis]
+    third = usable // 3
+    lag = np.arange(1, plan.width)
+    window = np.arange(speed.size)[:, np.newaxis]
+    d = np.rint(speed[:, np.newaxis] * lag).astype(np.int64) + plan.reach + HALO
+    d = np.clip(d, 1, plan.num_displacements - 2)
+    c = (
+        correlation[window, lag - 1, d - 1].astype(np.float64)
+        + 4.0 * correlation[window, lag - 1, d]
+        + correlation[window, lag - 1, d + 1]
+    ) / 6
+    e = energy[window, lag - 1, d].astype(np.float64)
+    short = lag <= third
+    long = (lag > usable - third) & (lag <= usable)
+
+    def ratio(chosen: NDArray[np.bool_]) -> NDArray[np.float64]:
+        return np.asarray(
+            np.sum(c * chosen, axis=1) / np.maximum(np.sum(e * chosen, axis=1), 1e-12)
+        )
+
+    return np.where(third[:, 0] < 1, 0.0, ratio(short) - ratio(long))

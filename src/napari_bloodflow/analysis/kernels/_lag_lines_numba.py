@@ -60,7 +60,7 @@ def record_sums(
     squares: NDArray[np.float64],
     total: NDArray[np.float64],
 ) -> None:
-    """Sums over the good lines, for the background and what remains without it.
+    """Add up the good lines, for the background and what remains without it.
 
     Parameters
     ----------
@@ -154,7 +154,7 @@ def block_sums(
     column: NDArray[np.float64],
     count: NDArray[np.float64],
 ) -> None:
-    """Sums of the good lines of each block.
+    """Add up the good lines of each block.
 
     Parameters
     ----------

@@ -205,6 +205,40 @@ def _difference(
 
 
 @_compiled
+def _decay(
+    correlation: NDArray[np.float32], energy: NDArray[np.float32], reach: int, speed: float
+) -> float:
+    """Coefficient at the short third of the usable lags, less that at the long third.
+
+    Noise lowers all lags alike; cells of different speed, and speed that changes, the long ones.
+    """
+    num_lags = energy.shape[0]
+    usable = num_lags
+    if abs(speed) * num_lags >= reach:
+        usable = int(reach / abs(speed))
+    third = usable // 3
+    if third < 1:
+        return 0.0
+    c_short = e_short = c_long = e_long = 0.0
+    for i in range(third):
+        for far in range(2):
+            lag = usable - i if far else i + 1
+            d = int(round(speed * lag)) + reach + HALO
+            c = (
+                correlation[lag - 1, d - 1]
+                + 4.0 * correlation[lag - 1, d]
+                + correlation[lag - 1, d + 1]
+            ) / 6.0
+            if far:
+                c_long += c
+                e_long += energy[lag - 1, d]
+            else:
+                c_short += c
+                e_short += energy[lag - 1, d]
+    return c_short / max(e_short, 1e-12) - c_long / max(e_long, 1e-12)
+
+
+@_compiled
 def refine_peaks(
     correlation: NDArray[np.float32],
     energy: NDArray[np.float32],
@@ -227,9 +261,9 @@ def refine_peaks(
         Grid of speeds.
     best : ndarray of int64, shape (n,)
         Nodes of the first ``n`` windows.
-    peak : ndarray of float64, shape (n, 4)
-        Written: speed, coefficient, its second derivative, energy of the overlaps there. The speed
-        is NaN if there is no maximum between the ends of the grid.
+    peak : ndarray of float64, shape (n, 5)
+        Written: speed, coefficient, second derivative, energy of the overlaps there, decay (see
+        `_decay`). The speed is NaN if there is no maximum between the ends of the grid.
     """
     for window in range(best.size):
         peak[window, 0] = math.nan
@@ -255,14 +289,14 @@ def refine_peaks(
                     break
                 top, top_v = r, top_v + direction * h
         v = top_v
-        r0, r1, r2, c0, b0 = _difference(c, e, reach, taper_px, min_overlap, v)
+        _, r1, r2, c0, b0 = _difference(c, e, reach, taper_px, min_overlap, v)
         for _ in range(NEWTON_STEPS):
             if r2 >= 0.0:
                 break
             following = min(max(v - r1 / r2, top_v - h), top_v + h)
             moved = abs(following - v)
             v = following
-            r0, r1, r2, c0, b0 = _difference(c, e, reach, taper_px, min_overlap, v)
+            _, r1, r2, c0, b0 = _difference(c, e, reach, taper_px, min_overlap, v)
             if moved < 1e-5 * h:
                 break
         if abs(v) > speed[-1]:
@@ -271,3 +305,4 @@ def refine_peaks(
         peak[window, 1] = c0 / b0
         peak[window, 2] = r2 / b0
         peak[window, 3] = b0
+        peak[window, 4] = _decay(c, e, reach, v)

@@ -129,6 +129,8 @@ class RawPeaks(NamedTuple):
         Displacement in px/line; NaN if there is no maximum inside the grid.
     correlation, curvature, energy : ndarray of float64, shape (windows,)
         Coefficient at the peak, its second derivative by speed, energy of the overlaps.
+    decay : ndarray of float64, shape (windows,)
+        Coefficient at the short third of the lags, less that at the long third.
     second : ndarray of float64, shape (windows,)
         Largest coefficient away from the peak, on the grid.
     snr : ndarray of float64, shape (windows,)
@@ -141,6 +143,7 @@ class RawPeaks(NamedTuple):
     correlation: NDArray[np.float64]
     curvature: NDArray[np.float64]
     energy: NDArray[np.float64]
+    decay: NDArray[np.float64]
     second: NDArray[np.float64]
     snr: NDArray[np.float64]
     line_state: NDArray[np.int8]
