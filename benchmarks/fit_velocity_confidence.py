@@ -10,13 +10,19 @@ from __future__ import annotations
 
 import dataclasses
 import math
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 from scipy.optimize import minimize
 from velocity_suites import NOISE, SUITES, Record, Suite, make_record
 
-from napari_bloodflow.analysis.kernels.lag_confidence import ACCEPTED, features, tolerance_px
+from napari_bloodflow.analysis.kernels.lag_confidence import (
+    ACCEPTED,
+    SLOW_PX,
+    features,
+    slow_features,
+    tolerance_px,
+)
 from napari_bloodflow.analysis.kernels.lag_correlation import LagOptions, LagWindows, lag_velocity
 
 if TYPE_CHECKING:
@@ -63,36 +69,56 @@ def mixture(rng: np.random.Generator) -> Suite:
         spread=float(rng.choice([0.0, 0.0, 0.0, rng.uniform(0, 0.08)])),
         spacing_um=cell_um * float(rng.uniform(1.5, 6.0)),
         cell_um=cell_um,
+        stalled=float(rng.choice([0.0, 0.15, 1.0], p=[0.7, 0.25, 0.05])),
         moving=bool(rng.random() > 0.08),
     )
 
 
-def training_set() -> tuple[NDArray[np.float64], ...]:
-    """Give features, error over the speed, error over what is tolerated, and weight."""
+class Training(NamedTuple):
+    """Windows to learn from: features, error over the unit of speed, over what is tolerated."""
+
+    x: NDArray[np.float64]
+    error: NDArray[np.float64]
+    tolerated: NDArray[np.float64]
+    weight: NDArray[np.float64]
+
+
+def training_sets() -> tuple[Training, Training]:
+    """Give windows that move, in units of their speed, and that hardly do, in pixels per window."""
     rng = np.random.default_rng(_FIRST_SEED)
     jobs = [(suite, _FIRST_SEED + i) for suite in SUITES + NOISE for i in range(_SUITE_SEEDS)]
     jobs += [(mixture(rng), _FIRST_SEED + i) for i in range(_MIXTURES)]
-    parts = []
+    moving, slow = [], []
     for suite, seed in jobs:
         record = make_record(suite, seed)
-        found = measure(suite, record)
-        error = np.abs(found.displacement_px - record.truth)
-        # Noise has no speed: every estimate is wrong.
-        error[np.isnan(record.truth)] = np.inf
-        usable = np.isfinite(found.displacement_px) & (found.curvature < 0)
-        shape = (suite.window, suite.num_columns)
-        parts.append(
-            np.column_stack(
-                [
-                    features(found, *shape),
-                    error / np.maximum(np.abs(found.displacement_px), 1.0 / suite.window),
-                    error / tolerance_px(found.displacement_px, suite.window),
-                    np.full(error.size, 1.0 if suite.name == "mixture" else _SUITE_WEIGHT),
-                ]
-            )[usable]
-        )
-    table = np.concatenate(parts)
-    return table[:, :-3], table[:, -3], table[:, -2], table[:, -1]
+        fast_part, slow_part = split(suite, record.truth, measure(suite, record))
+        moving.append(fast_part)
+        slow.append(slow_part)
+    join = [Training(*map(np.concatenate, zip(*parts, strict=True))) for parts in (moving, slow)]
+    return join[0], join[1]
+
+
+def split(suite: Suite, truth: NDArray[np.float64], found: LagWindows) -> tuple[Training, Training]:
+    """Compare with the truth, apart for windows that move and that hardly do."""
+    error = np.abs(found.displacement_px - truth)
+    # Noise has no speed: every estimate is wrong.
+    error[np.isnan(truth)] = np.inf
+    size = np.abs(found.displacement_px)
+    tolerated = error / tolerance_px(found.displacement_px, suite.window)
+    weight = np.full(error.size, 1.0 if suite.name == "mixture" else _SUITE_WEIGHT)
+    usable = np.isfinite(size) & (found.curvature < 0)
+    is_slow = size * suite.window < SLOW_PX
+    fast = Training(
+        features(found, suite.window, suite.num_columns),
+        error / np.maximum(size, 1e-9),
+        tolerated,
+        weight,
+    )
+    slow = Training(slow_features(found, suite.window), error * suite.window, tolerated, weight)
+    return (
+        Training(*(column[usable & ~is_slow] for column in fast)),
+        Training(*(column[usable & is_slow] for column in slow)),
+    )
 
 
 def fit_logistic(x: NDArray[np.float64], good: NDArray[np.bool_]) -> NDArray[np.float64]:
@@ -137,17 +163,25 @@ def fit_quantile(
     return np.asarray(np.linalg.solve(triangle, found.x))
 
 
+def fit(data: Training) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Fit the log odds of a right window, and the log of the interval's half width."""
+    odds = fit_logistic(data.x, data.tolerated < 1)
+    accepted = (1 / (1 + np.exp(-(data.x @ odds))) > ACCEPTED) & np.isfinite(data.error)
+    log_error = np.log(np.maximum(data.error[accepted], 1e-6))
+    return odds, fit_quantile(data.x[accepted], log_error, _LEVEL, data.weight[accepted])
+
+
+def report(moving: Training, slow: Training) -> None:
+    """Fit both sets and print the constants."""
+    for prefix, data in (("", moving), ("_SLOW", slow)):
+        odds, width = fit(data)
+        for name, values in ((f"{prefix}_LOG_ODDS", odds), (f"{prefix}_LOG_WIDTH", width)):
+            print(f"{name} = np.array([{', '.join(f'{v:.6g}' for v in values)}])")
+
+
 def main() -> None:
-    """Fit and print."""
-    x, error, tolerated, weight = training_set()
-    odds = fit_logistic(x, tolerated < 1)
-    probability = 1 / (1 + np.exp(-(x @ odds)))
-    accepted = (probability > ACCEPTED) & np.isfinite(error)
-    log_error = np.log(np.maximum(error[accepted], 1e-6))
-    width = fit_quantile(x[accepted], log_error, _LEVEL, weight[accepted])
-    print("windows", error.size, "accepted", accepted.mean())
-    for name, values in (("_LOG_ODDS", odds), ("_LOG_WIDTH", width)):
-        print(f"{name} = np.array([{', '.join(f'{v:.6g}' for v in values)}])")
+    """Draw the training set, fit and print."""
+    report(*training_sets())
 
 
 if __name__ == "__main__":

@@ -46,6 +46,8 @@ class Suite:
         Standard deviation of the cells' velocities, relative.
     spacing_um, cell_um : float
         Distance between cells and their width.
+    stalled : float
+        Part of the segments in which the cells stand still.
     moving : bool
         False for noise without any cell.
     """
@@ -66,6 +68,7 @@ class Suite:
     spread: float = 0.0
     spacing_um: float = 10.0
     cell_um: float = 4.0
+    stalled: float = 0.0
     moving: bool = True
 
 
@@ -133,6 +136,8 @@ def make_record(suite: Suite, seed: int) -> Record:
     num_rows = _SEGMENTS * length
     size = np.exp(rng.uniform(math.log(suite.slowest), math.log(suite.fastest), _SEGMENTS))
     truth = size * rng.choice([-1.0, 1.0], _SEGMENTS)
+    if suite.stalled:
+        truth[rng.random(_SEGMENTS) < suite.stalled] = 0.0
     bright = _pattern(suite, np.repeat(truth, length), rng)
     std = float(bright.std())
     if not suite.moving:

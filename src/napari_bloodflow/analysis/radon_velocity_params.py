@@ -63,7 +63,7 @@ class RadonVelocityParams(DetectionParams):
         "Smoothing",
         unit="um",
         description="Standard deviation of the smoothing along the line, at least 1 pixel unless "
-        "it is 0; 2 pixels without calibration. Noisy records are smoothed up to half as much more.",
+        "it is 0; 2 pixels without calibration. Noisy records are smoothed up to half more.",
         group=_PEAK,
         ge=0,
         le=20,

@@ -181,7 +181,7 @@ def _warnings(
     warnings = []
     if num_columns < NARROWEST_PX:
         warnings.append(
-            f"the ROI has {num_columns} columns; with fewer than {NARROWEST_PX} no speed is reliable"
+            f"the ROI has {num_columns} columns; fewer than {NARROWEST_PX} give no reliable speed"
         )
     valid = np.abs(velocity[np.isfinite(velocity)])
     if valid.size and np.percentile(valid, 95) > fastest / 2:
@@ -195,7 +195,7 @@ def _warnings(
         change = change[np.isfinite(change)]
         if change.size and np.median(change) > 0.2 * np.median(valid) > 0:
             warnings.append(
-                "the speed changes by more than a fifth from one window to the next; shorter windows "
-                "would follow it"
+                "the speed changes by more than a fifth from one window to the next; shorter "
+                "windows would follow it"
             )
     return warnings

@@ -218,12 +218,8 @@ def _search(
     allowed: NDArray[np.bool_],
 ) -> tuple[NDArray[np.int64], NDArray[np.float64], NDArray[np.float64]]:
     num_windows = correlation.shape[0]
-    value = np.zeros_like(correlation)
-    value[..., 1:-1] = (
-        correlation[..., :-2] + 4 * correlation[..., 1:-1] + correlation[..., 2:]
-    ) / 6
     paths = _paths(plan)
-    products = paths @ value.reshape(num_windows, -1).T
+    products = paths @ correlation.reshape(num_windows, -1).T
     energies = paths @ energy.reshape(num_windows, -1).T
     ratio = (products / (energies + DETECTION_KAPPA * energies[plan.speed.size // 2])).T
     ratio = ratio.astype(np.float64)
@@ -264,34 +260,35 @@ def _difference(
     below = np.floor(d)
     f = d - below
     j = np.where(inside, below + plan.reach + HALO, 1).astype(np.int64)
-    c_0, c_1, c_2, c_3 = (
-        correlation[window, lag - 1, j + i].astype(np.float64) for i in (-1, 0, 1, 2)
-    )
     g = 1 - f
-    c = (
-        g**3 * c_0
-        + (4 - 6 * f**2 + 3 * f**3) * c_1
-        + (1 + 3 * f + 3 * f**2 - 3 * f**3) * c_2
-        + f**3 * c_3
-    ) / 6
-    dc = 0.5 * (
-        -(g**2) * c_0 + (3 * f**2 - 4 * f) * c_1 + (1 + 2 * f - 3 * f**2) * c_2 + f**2 * c_3
+    taps = (
+        (g**3 / 6, -0.5 * g**2, g),
+        ((4 - 6 * f**2 + 3 * f**3) / 6, 0.5 * (3 * f**2 - 4 * f), 3 * f - 2),
+        ((4 - 6 * g**2 + 3 * g**3) / 6, 0.5 * (4 * g - 3 * g**2), 3 * g - 2),
+        (f**3 / 6, 0.5 * f**2, f),
     )
-    ddc = g * c_0 + (3 * f - 2) * c_1 + (1 - 3 * f) * c_2 + f * c_3
-    e_0 = energy[window, lag - 1, j].astype(np.float64)
-    de = energy[window, lag - 1, j + 1] - e_0
-    product = np.sum(w0 * c, axis=1)
-    c = c - e_0 - f * de
-    dc = dc - de
+    c, dc, ddc, count, dcount, ddcount, product = np.zeros((7, *d.shape))
+    for i, (s0, s1, s2) in enumerate(taps):
+        at = j - 1 + i
+        value = correlation[window, lag - 1, at].astype(np.float64)
+        product += s0 * value
+        value -= energy[window, lag - 1, at]
+        overlap = plan.num_columns - np.abs(at - plan.reach - HALO)
+        c += s0 * value
+        dc += s1 * value
+        ddc += s2 * value
+        count += s0 * overlap
+        dcount += s1 * overlap
+        ddcount += s2 * overlap
     lines = plan.width - lag
-    count = lines * (plan.num_columns - np.abs(d))
-    dcount = -sign * lines
+    count, dcount, ddcount = lines * count, lines * dcount, lines * ddcount
+    product = np.sum(w0 * product, axis=1)
     a0 = np.sum(w0 * c, axis=1)
     a1 = np.sum(lag * (w1 * c + w0 * dc), axis=1)
     a2 = np.sum(lag**2 * (w2 * c + 2 * w1 * dc + w0 * ddc), axis=1)
     b0 = np.maximum(np.sum(w0 * count, axis=1), 1e-12)
     b1 = np.sum(lag * (w1 * count + w0 * dcount), axis=1)
-    b2 = np.sum(lag**2 * (w2 * count + 2 * w1 * dcount), axis=1)
+    b2 = np.sum(lag**2 * (w2 * count + 2 * w1 * dcount + w0 * ddcount), axis=1)
     r0 = a0 / b0
     r1 = (a1 - r0 * b1) / b0
     r2 = (a2 - 2 * r1 * b1 - r0 * b2) / b0
@@ -363,11 +360,7 @@ def _decay(
     window = np.arange(speed.size)[:, np.newaxis]
     d = np.rint(speed[:, np.newaxis] * lag).astype(np.int64) + plan.reach + HALO
     d = np.clip(d, 1, plan.num_displacements - 2)
-    c = (
-        correlation[window, lag - 1, d - 1].astype(np.float64)
-        + 4.0 * correlation[window, lag - 1, d]
-        + correlation[window, lag - 1, d + 1]
-    ) / 6
+    c = correlation[window, lag - 1, d].astype(np.float64)
     e = energy[window, lag - 1, d].astype(np.float64)
     short = lag <= third
     long = (lag > usable - third) & (lag <= usable)

@@ -83,8 +83,6 @@ def search_peaks(
     row = np.zeros((middle + 2, both), np.float32)
     total = np.empty((num_nodes, both), np.float32)
     value = np.empty(num_nodes)
-    sixth = np.float32(1.0 / 6.0)
-    four = np.float32(4.0)
     for group in range(0, num_windows, LANES):
         total[:] = 0.0
         for lag in range(num_lags):
@@ -95,11 +93,7 @@ def search_peaks(
                 for lane in range(LANES):
                     window = group + lane
                     for d in range(low, high):
-                        row[d - low, lane] = sixth * (
-                            correlation[window, lag, d - 1]
-                            + four * correlation[window, lag, d]
-                            + correlation[window, lag, d + 1]
-                        )
+                        row[d - low, lane] = correlation[window, lag, d]
                     for d in range(low, high):
                         row[d - low, LANES + lane] = energy[window, lag, d]
                 start = num_nodes // 2 if side else node_start[lag]
@@ -163,39 +157,41 @@ def _difference(
             w2 = (6.0 - 12.0 * q) / (taper_px * taper_px)
         below = math.floor(d)
         f = d - below
-        j = int(below) + reach + HALO
-        c_0 = np.float64(correlation[i, j - 1])
-        c_1 = np.float64(correlation[i, j])
-        c_2 = np.float64(correlation[i, j + 1])
-        c_3 = np.float64(correlation[i, j + 2])
         g = 1.0 - f
-        c = (
-            g * g * g * c_0
-            + (4.0 - 6.0 * f * f + 3.0 * f * f * f) * c_1
-            + (1.0 + 3.0 * f + 3.0 * f * f - 3.0 * f * f * f) * c_2
-            + f * f * f * c_3
-        ) / 6.0
-        dc = 0.5 * (
-            -g * g * c_0
-            + (3.0 * f * f - 4.0 * f) * c_1
-            + (1.0 + 2.0 * f - 3.0 * f * f) * c_2
-            + f * f * c_3
-        )
-        ddc = g * c_0 + (3.0 * f - 2.0) * c_1 + (1.0 - 3.0 * f) * c_2 + f * c_3
-        e_0 = np.float64(energy[i, j])
-        de = np.float64(energy[i, j + 1]) - e_0
-        c0 += w0 * c
-        c -= e_0 + f * de
-        dc -= de
+        j = int(below) + reach + HALO - 1
+        c = dc = ddc = count = dcount = ddcount = product = 0.0
+        for tap in range(4):
+            if tap == 0:
+                s0, s1, s2 = g * g * g / 6.0, -0.5 * g * g, g
+            elif tap == 1:
+                s0 = (4.0 - 6.0 * f * f + 3.0 * f * f * f) / 6.0
+                s1, s2 = 0.5 * (3.0 * f * f - 4.0 * f), 3.0 * f - 2.0
+            elif tap == 2:
+                s0 = (4.0 - 6.0 * g * g + 3.0 * g * g * g) / 6.0
+                s1, s2 = 0.5 * (4.0 * g - 3.0 * g * g), 3.0 * g - 2.0
+            else:
+                s0, s1, s2 = f * f * f / 6.0, 0.5 * f * f, f
+            value = np.float64(correlation[i, j + tap])
+            product += s0 * value
+            value -= np.float64(energy[i, j + tap])
+            c += s0 * value
+            dc += s1 * value
+            ddc += s2 * value
+            overlap = reach + min_overlap - abs(j + tap - reach - HALO)
+            count += s0 * overlap
+            dcount += s1 * overlap
+            ddcount += s2 * overlap
         lines = num_lags + 1.0 - lag
-        count = lines * (reach + min_overlap - abs(d))
-        dcount = -lines if d > 0.0 else lines
+        count *= lines
+        dcount *= lines
+        ddcount *= lines
+        c0 += w0 * product
         a0 += w0 * c
         a1 += lag * (w1 * c + w0 * dc)
         a2 += lag * lag * (w2 * c + 2.0 * w1 * dc + w0 * ddc)
         b0 += w0 * count
         b1 += lag * (w1 * count + w0 * dcount)
-        b2 += lag * lag * (w2 * count + 2.0 * w1 * dcount)
+        b2 += lag * lag * (w2 * count + 2.0 * w1 * dcount + w0 * ddcount)
     if b0 <= 0.0:
         return 0.0, 0.0, 0.0, 0.0, 0.0
     r0 = a0 / b0
@@ -223,12 +219,8 @@ def _decay(
     for i in range(third):
         for far in range(2):
             lag = usable - i if far else i + 1
-            d = int(round(speed * lag)) + reach + HALO
-            c = (
-                correlation[lag - 1, d - 1]
-                + 4.0 * correlation[lag - 1, d]
-                + correlation[lag - 1, d + 1]
-            ) / 6.0
+            d = round(speed * lag) + reach + HALO
+            c = correlation[lag - 1, d]
             if far:
                 c_long += c
                 e_long += energy[lag - 1, d]

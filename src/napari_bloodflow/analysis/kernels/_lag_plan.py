@@ -83,7 +83,7 @@ class LagPlan:
     num_displacements : int
         Length of the tables, ``2 * (reach + HALO) + 1``.
     transfer : ndarray of complex64, shape (fft_size // 2 + 1,)
-        Cubic spline prefilter, and the shift that puts displacement ``-reach - HALO`` first.
+        The shift that puts displacement ``-reach - HALO`` first.
     speed : ndarray of float64, shape (nodes,)
         Grid of speeds in px/line, increasing, with 0 in the middle.
     node_start, node_stop : ndarray of int64, shape (width - 1,)
@@ -164,8 +164,7 @@ def make_plan(width: int, num_columns: int, min_overlap: int | None = None) -> L
     size = next_fast_len(2 * num_columns - overlap + 6, real=True)
     size += size % 2
     k = np.arange(size // 2 + 1)
-    transfer = 3.0 / (2.0 + np.cos(2 * np.pi * k / size))
-    shift = np.exp(-2j * np.pi * ((k * (reach + HALO)) % size) / size)
+    transfer = np.exp(-2j * np.pi * ((k * (reach + HALO)) % size) / size)
     speed = _speed_grid(width, num_columns, reach)
     lag = np.arange(1, width)[:, np.newaxis]
     displacement = lag * speed
@@ -183,7 +182,7 @@ def make_plan(width: int, num_columns: int, min_overlap: int | None = None) -> L
         taper_px=taper,
         fft_size=size,
         num_displacements=2 * (reach + HALO) + 1,
-        transfer=(transfer * shift).astype(np.complex64),
+        transfer=transfer.astype(np.complex64),
         speed=speed,
         node_start=np.argmax(inside, axis=1).astype(np.int64),
         node_stop=(speed.size - np.argmax(inside[:, ::-1], axis=1)).astype(np.int64),

@@ -17,101 +17,140 @@ if TYPE_CHECKING:
 
     from napari_bloodflow.analysis.kernels.lag_correlation import LagWindows
 
-__all__ = ["ACCEPTED", "Certainty", "certainty", "features", "tolerance_px"]
+__all__ = [
+    "ACCEPTED",
+    "SLOW_PX",
+    "Certainty",
+    "certainty",
+    "features",
+    "slow_features",
+    "tolerance_px",
+]
 
 ACCEPTED = 0.8
 """Confidence from which a window is accepted."""
 
-_SLOW_PX = 3.0
+SLOW_PX = 3.0
+"""A window whose pattern moves by less from its first line to its last hardly moves."""
+
 _SLOW_TOLERANCE_PX = 1.0
 _TOLERANCE = 0.1
 
 # Relative half width that no interval goes below: what rounding and interpolation leave.
 _LEAST_WIDTH = 1e-4
 
-# Fitted; one constant for each column of `features`.
+# Fitted: one constant for each column of `features`, and of `slow_features`.
 _LOG_ODDS = np.array(
     [
-        -3.19563,
-        2.14505,
-        -1.03489,
-        -1.71828,
-        -0.108229,
-        -0.052506,
-        -0.017878,
-        -0.0732066,
-        1.98494,
-        0.194582,
-        -0.102802,
-        0.0917592,
-        -1.78582,
-        -0.0816629,
-        -0.0458598,
-        -0.108161,
-        -0.634954,
-        -0.374535,
-        -0.619664,
-        1.53614,
-        -0.357621,
-        0.503735,
-        3.19096,
-        -0.463403,
-        0.0190354,
-        -0.285067,
-        2.05163,
-        -0.525806,
-        0.0786939,
-        -0.0145342,
-        -0.109076,
-        0.0881696,
-        -0.136335,
+        -2.28017,
+        0.019176,
+        -3.07536,
+        -2.90929,
+        1.03614,
+        0.448054,
+        -2.01679,
+        0.171826,
+        2.08858,
+        -0.0210036,
+        -0.54005,
+        -0.168599,
+        0.534409,
+        -0.0817835,
+        0.121888,
+        -0.120855,
+        -0.695441,
+        -0.0652216,
+        -0.681478,
+        -1.12765,
+        -0.351813,
+        0.447258,
+        1.61705,
+        1.0646,
+        0.339843,
+        -0.360552,
+        -0.649205,
+        0.203408,
+        0.155634,
+        -0.0869464,
+        -0.20076,
+        0.153984,
+        -0.311569,
     ]
 )
 _LOG_WIDTH = np.array(
     [
-        0.327855,
-        0.251744,
-        0.319083,
-        -0.373844,
-        -7.27073,
-        0.391683,
-        0.21294,
-        -0.249069,
-        0.137298,
-        0.167105,
-        -0.103396,
-        0.0688791,
-        1.77734,
-        0.0605572,
-        0.141912,
-        -0.0146194,
-        -0.0444319,
-        -0.147267,
-        0.125212,
-        0.64596,
-        0.379113,
-        -0.0518707,
-        1.74759,
-        -0.293593,
-        -0.0974801,
-        0.00726042,
-        1.42067,
-        -0.486027,
-        -0.075979,
-        -0.0366308,
-        0.0109895,
-        0.00144906,
-        -0.0572384,
+        0.377282,
+        0.493169,
+        -1.2983,
+        -0.422476,
+        -0.633007,
+        0.0541593,
+        -0.638628,
+        0.0142647,
+        -0.320717,
+        -0.0733896,
+        0.0821607,
+        0.0611938,
+        1.10346,
+        0.0547433,
+        0.0966407,
+        -0.00652597,
+        0.0890618,
+        -0.17376,
+        -0.320213,
+        -0.105031,
+        -0.0354554,
+        0.0932026,
+        1.04555,
+        -0.0297403,
+        -0.198278,
+        0.0505136,
+        -0.0292068,
+        0.326112,
+        -0.118859,
+        -0.0229752,
+        0.046093,
+        -0.0267711,
+        -0.0990875,
     ]
+)
+_SLOW_LOG_ODDS = np.array(
+    [
+        -3.72207,
+        0.638823,
+        -1.0809,
+        0.989746,
+        2.08316,
+        -0.0383081,
+        -0.113216,
+        -2.81609,
+        0.117455,
+        -0.0871732,
+    ]
+)
+_SLOW_LOG_WIDTH = np.array(
+    [-2.92213, 1.27306, -1.1143, -8.07518, 2.32422, 2.20009, 0.749994, 5.13777, -2.59483, 1.0014]
 )
 
 
 def tolerance_px(displacement_px: NDArray[np.float64], window_width: int) -> NDArray[np.float64]:
-    """Error that counts as right: a tenth of the speed, or a pixel over a window that moves less
-    than three.
+    """Give the error that still counts as right.
+
+    Parameters
+    ----------
+    displacement_px : ndarray of float64, shape (windows,)
+        Speed in px/line.
+    window_width : int
+        Lines per window.
+
+    Returns
+    -------
+    ndarray of float64, shape (windows,)
+        A tenth of the speed; for one that moves the pattern by less than three pixels over the
+        window, such as 0, a pixel over the window. In px/line.
     """
     size = np.abs(displacement_px)
-    slow = size * window_width < _SLOW_PX
+    slow = size * window_width < SLOW_PX
     return np.asarray(np.where(slow, _SLOW_TOLERANCE_PX / window_width, _TOLERANCE * size))
 
 
@@ -132,7 +171,6 @@ def features(windows: LagWindows, window_width: int, num_columns: int) -> NDArra
     """
     r = np.clip(windows.correlation, 1e-3, 1.0)
     size = np.abs(windows.displacement_px)
-    # Below a pixel per window the speed itself says nothing about the peak.
     moved = np.maximum(size, 1.0 / window_width)
     with np.errstate(invalid="ignore"):
         sigma = np.log(np.clip(windows.sigma_rel * size / moved, 1e-5, 10.0))
@@ -148,6 +186,32 @@ def features(windows: LagWindows, window_width: int, num_columns: int) -> NDArra
     columns += [sigma * noise, sigma * z, sigma * lead, sigma * slow, sigma * fast, z * lead]
     columns += [noise * lead, noise * slow, noise * fast, lead * slow, lead * fast]
     columns += [decay * noise, decay * sigma, decay * slow, decay * fast, decay * lead]
+    return np.column_stack([np.ones_like(sigma), *columns])
+
+
+def slow_features(windows: LagWindows, window_width: int) -> NDArray[np.float64]:
+    """Describe the peaks of windows that hardly move, or stand still.
+
+    Parameters
+    ----------
+    windows : LagWindows
+        What was measured.
+    window_width : int
+        Lines per window.
+
+    Returns
+    -------
+    ndarray of float64, shape (windows, features)
+        The first is 1; NaN in windows without a speed.
+    """
+    r = np.clip(windows.correlation, 1e-3, 1.0)
+    with np.errstate(invalid="ignore", divide="ignore"):
+        sigma_px = windows.sigma_rel * np.abs(windows.displacement_px) * window_width
+        sigma = np.log(np.clip(sigma_px, 1e-4, 10.0))
+        noise = np.log(np.clip(1.0 - r, 1e-5, 1.0))
+        lead = np.clip(windows.correlation - windows.second_correlation, -0.5, 1.0)
+        snr = np.log(np.clip(windows.snr, 0.5, 20.0))
+    columns = [sigma, noise, lead, snr, sigma**2, noise**2, lead**2, sigma * noise, sigma * lead]
     return np.column_stack([np.ones_like(sigma), *columns])
 
 
@@ -181,12 +245,15 @@ def certainty(windows: LagWindows, window_width: int, num_columns: int) -> Certa
     Certainty
         Of each window.
     """
-    x = features(windows, window_width, num_columns)
-    measured = np.isfinite(x).all(axis=1)
-    x = np.where(measured[:, np.newaxis], x, 0.0)
-    size = np.maximum(np.abs(windows.displacement_px), 1.0 / window_width)
-    width = size * np.clip(np.exp(np.minimum(x @ _LOG_WIDTH, 5.0)), _LEAST_WIDTH, None)
-    odds = np.clip(x @ _LOG_ODDS, -50.0, 50.0)
-    return Certainty(
-        np.where(measured, width, np.nan), np.where(measured, 1 / (1 + np.exp(-odds)), 0.0)
-    )
+    size = np.abs(windows.displacement_px)
+    is_slow = size * window_width < SLOW_PX
+    fast = features(windows, window_width, num_columns)
+    slow = slow_features(windows, window_width)
+    measured = np.isfinite(np.where(is_slow, slow.sum(axis=1), fast.sum(axis=1)))
+    fast, slow = np.nan_to_num(fast), np.nan_to_num(slow)
+    odds = np.where(is_slow, slow @ _SLOW_LOG_ODDS, fast @ _LOG_ODDS)
+    log_width = np.where(is_slow, slow @ _SLOW_LOG_WIDTH, fast @ _LOG_WIDTH)
+    unit = np.where(is_slow, 1.0 / window_width, size)
+    width = unit * np.clip(np.exp(np.clip(log_width, -50.0, 5.0)), _LEAST_WIDTH, None)
+    probability = 1 / (1 + np.exp(-np.clip(odds, -50.0, 50.0)))
+    return Certainty(np.where(measured, width, np.nan), np.where(measured, probability, 0.0))

@@ -12,14 +12,15 @@ peak aside.
 Notes
 -----
 ``a`` is the image minus its background, smoothed along the line. For lag ``n`` and displacement
-``d``, over the ``N`` pixels that overlap, with sums ``s1, s2`` and sums of squares ``e1, e2`` of the
-two parts::
+``d``, over the ``N`` pixels that overlap, with sums ``s1, s2`` and sums of squares ``e1, e2`` of
+the two parts::
 
     C(n, d) = sum a(t, x) a(t + n, x + d) - s1 s2 / N
     E(n, d) = (e1 + e2) / 2 - (s1**2 + s2**2) / (2 N)
     R(v) = sum_n w(v n) C(n, v n) / sum_n w(v n) E(n, v n)
 
-Between whole displacements ``C`` is a cubic spline. The weight ``w`` is 1 and falls smoothly to 0
+Between whole displacements ``C``, ``E`` and ``N`` are sums of cubic B-splines, all with the same
+little smoothing. The weight ``w`` is 1 and falls smoothly to 0
 where less than the smallest overlap is left. ``R`` is 1 for rigid motion without noise. Its largest
 value is sought on a grid of speeds that are evenly spaced in displacement, and then between them by
 Newton's method, so speeds are continuous and 0 is one of them.
