@@ -134,7 +134,9 @@ def make_record(suite: Suite, seed: int) -> Record:
     rng = np.random.default_rng([seed, *suite.name.encode()])
     length = 2 * suite.window
     num_rows = _SEGMENTS * length
-    size = np.exp(rng.uniform(math.log(suite.slowest), math.log(suite.fastest), _SEGMENTS))
+    # Evenly over the logarithm, so that the median of a suite does not depend on the draw.
+    part = (rng.permutation(_SEGMENTS) + rng.random(_SEGMENTS)) / _SEGMENTS
+    size = suite.slowest * (suite.fastest / suite.slowest) ** part
     truth = size * rng.choice([-1.0, 1.0], _SEGMENTS)
     if suite.stalled:
         truth[rng.random(_SEGMENTS) < suite.stalled] = 0.0
