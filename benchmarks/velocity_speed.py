@@ -1,4 +1,4 @@
-"""Speed of both velocity methods, side by side with scikit-image in one run; memory; agreement.
+"""Speed of both velocity methods, side by side with scikit-image in one run; memory.
 
 The reference is CloudScope's procedure, as published: for each window, scikit-image's ``radon`` at
 180 whole degrees and then at 17 quarter degrees around the best. It is timed on a subset of the
