@@ -6,6 +6,7 @@ import hashlib
 from typing import TYPE_CHECKING, Any
 
 from napari_bloodflow import AcqImage, RectRoiBounds
+from napari_bloodflow.analysis.radon_velocity import RadonVelocity
 
 if TYPE_CHECKING:
     import random
@@ -15,7 +16,9 @@ VELOCITY = "radon_velocity"
 
 
 def measure(acq: AcqImage, roi_id: int, window: int = 16) -> None:
-    acq.analysis_set.run_analysis((VELOCITY, 0, roi_id), {"window_width": window})
+    acq.analysis_set.run_analysis(
+        (VELOCITY, 0, roi_id), {"window_width": window, "method": "classic"}
+    )
 
 
 def files_of(image: Path) -> dict[str, str]:
@@ -44,7 +47,7 @@ def snapshot(acq: AcqImage) -> dict[str, Any]:
         items[f"ROI {roi_id} {name} {channel}"] = (
             dict(analysis.detection_params),
             analysis.result.summary,
-            table.drop(columns="status", errors="ignore").to_csv(index=False),
+            table[list(RadonVelocity.standard_columns)].to_csv(),
         )
     return items
 

@@ -12,6 +12,7 @@ import pandas as pd
 import pytest
 
 from napari_bloodflow import AcqImage
+from napari_bloodflow.analysis.radon_velocity import AS_FOUND_COLUMN, RadonVelocity
 from tests.storage.cloudscope_like import VELOCITY_COLUMNS, CloudScopeLike, Generation
 
 if TYPE_CHECKING:
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 VELOCITY = "radon_velocity"
+OWN_COLUMNS = tuple(name for name in RadonVelocity.own_columns if name != AS_FOUND_COLUMN)
 FIRST, SECOND = (VELOCITY, 0, 1), (VELOCITY, 0, 2)
 each_generation = pytest.mark.parametrize("generation", ("may2026", "aug2026"))
 
@@ -57,7 +59,7 @@ def test_strict_tables_are_remembered_with_the_file(measured: Path) -> None:
     assert not acq.strict_tables
     acq.strict_tables = True
     assert acq.is_dirty
-    assert acq.columns_left_out == ("status",)
+    assert acq.columns_left_out == OWN_COLUMNS
     acq.save()
     assert not acq.is_dirty
     again = AcqImage(measured)
@@ -66,7 +68,7 @@ def test_strict_tables_are_remembered_with_the_file(measured: Path) -> None:
     again.analysis_set.run_analysis(FIRST)
     again.save()
     assert "status" not in table_of(measured).read_text("utf-8")
-    assert again.columns_left_out == ("status",)
+    assert again.columns_left_out == OWN_COLUMNS
     assert again.problems == ()
 
 
@@ -113,7 +115,7 @@ def test_strict_tables_leave_out_nothing_that_is_not_ours(measured: Path) -> Non
 
 def test_rows_of_nobody_do_not_keep_our_empty_column(measured: Path) -> None:
     frame = pd.read_csv(table_of(measured))
-    orphans = frame.head(2).assign(roi_id=[77, "x"], status=None)
+    orphans = frame.head(2).assign(roi_id=[77, "x"], **dict.fromkeys(OWN_COLUMNS))
     pd.concat([frame, orphans]).to_csv(table_of(measured), index=False)
     AcqImage(measured).save(strict_tables=True)
     after = pd.read_csv(table_of(measured))

@@ -257,9 +257,13 @@ class SidecarState:
             rows = block(found.frame, key.channel, key.roi_id)
             if rows is None:
                 continue
-            standard = analysis_class(name).standard_columns
-            unused = [c for c in rows.columns if c not in standard and rows[c].isna().all()]
-            blocks[key] = rows.drop(columns=unused) if standard else rows
+            kind = analysis_class(name)
+            known = {
+                *kind.standard_columns,
+                *(kind.own_columns if is_ours(analysis.result.summary) else ()),
+            }
+            unused = [c for c in rows.columns if c not in known and rows[c].isna().all()]
+            blocks[key] = rows.drop(columns=unused) if kind.standard_columns else rows
             analysis.set_result(AnalysisResult(analysis.result.summary, blocks[key]))
             rest = rest[~((rest["channel"] == key.channel) & (rest["roi_id"] == key.roi_id))]
         self._tables[name] = blocks
@@ -433,7 +437,7 @@ class SidecarState:
             )
             if (unchanged and target is None) or not (blocks or stored):
                 continue
-            columns = table_columns(name, stored.values())
+            columns = table_columns(name, [rows for *_, rows in blocks] or stored.values())
             path = table_path(target or self.image_path, name)
             rendered[path] = encode_table(
                 blocks + self._foreign_blocks(name),
@@ -586,6 +590,9 @@ def _same_columns(rows: pd.DataFrame | None, stored: pd.DataFrame | None) -> boo
 
 
 def table_columns(analysis_name: str, frames: Iterable[pd.DataFrame]) -> tuple[str, ...]:
-    """Return the columns that come first in a table: those of the format, or as found."""
-    found = (column for frame in frames for column in frame.columns)
-    return analysis_class(analysis_name).standard_columns or tuple(dict.fromkeys(found))
+    """Return the columns that come first in a table: the format's and then ours, or as found."""
+    found = tuple(dict.fromkeys(column for frame in frames for column in frame.columns))
+    kind = analysis_class(analysis_name)
+    if not kind.standard_columns:
+        return found
+    return kind.standard_columns + tuple(name for name in kind.own_columns if name in found)

@@ -69,7 +69,16 @@ class RadonVelocity(Analysis):
         "theta_deg",
         "velocity",
     )
-    own_columns: ClassVar[tuple[str, ...]] = ("status", AS_FOUND_COLUMN)
+    own_columns: ClassVar[tuple[str, ...]] = (
+        "velocity_ci_low",
+        "velocity_ci_high",
+        "confidence",
+        "correlation",
+        "snr",
+        "status",
+        "velocity_raw",
+        AS_FOUND_COLUMN,
+    )
     exclusive_group = "primary_kymograph"
 
     @classmethod
