@@ -1,8 +1,10 @@
-"""The command line: ``napari-bloodflow demo | info | velocity``."""
+"""The command line: ``napari-bloodflow demo | info | velocity | check``."""
 
 from __future__ import annotations
 
+import json
 import sys
+from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn
 
@@ -12,6 +14,7 @@ if TYPE_CHECKING:
     from typing import Self
 
     from napari_bloodflow.acquisition.acq_image import AcqImage
+    from napari_bloodflow.acquisition.check import CheckedFile
     from napari_bloodflow.analysis.base import Analysis, Progress
 
 __all__ = ["main"]
@@ -48,7 +51,7 @@ def main() -> None:
     """Blood flow from line-scan kymographs (rows are time, columns are position).
 
     The image is never written. Results go into <file>.json and <file>.<analysis>.csv beside it,
-    and only with --save.
+    and only with --save; check --repair puts right what is wrong with them.
     """
 
 
@@ -120,6 +123,41 @@ def velocity(
             click.echo(f"saved {', '.join(path.name for path in acq.get_sidecar_paths())}")
             if acq.columns_left_out:
                 click.echo(f"left out of the tables: {', '.join(acq.columns_left_out)}")
+
+
+@main.command()
+@click.argument(
+    "paths", metavar="PATH...", nargs=-1, required=True, type=click.Path(path_type=Path)
+)
+@click.option("--repair", is_flag=True, help="Put right what can be; replaced files are copied.")
+@click.option(
+    "--repair-velocity",
+    is_flag=True,
+    help="Write the speed in place of its reciprocal; the old values are kept.",
+)
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
+def check(paths: tuple[Path, ...], repair: bool, repair_velocity: bool, as_json: bool) -> None:
+    """Look for problems of images and the files beside them, in folders too.
+
+    Nothing is written without --repair or --repair-velocity. The exit code is 1 if problems remain.
+    """
+    from napari_bloodflow.acquisition.check import check_paths
+
+    files: list[CheckedFile] = []
+    with _Counter() as counter:
+        for file in check_paths(paths, repair=repair, repair_velocity=repair_velocity):
+            files.append(file)
+            counter.show(len(files), file.path)
+            if not as_json and (file.problems or file.done):
+                counter.hide()
+                _echo_checked(file)
+    bad = sum(bool(file.problems) for file in files)
+    if as_json:
+        click.echo(json.dumps(_checked_document(files, bad), indent=2))
+    else:
+        click.echo(f"{len(files)} file{'s' * (len(files) != 1)}, {bad} with problems")
+    if bad:
+        sys.exit(FAILURE)
 
 
 @main.command()
@@ -208,6 +246,61 @@ class _ProgressBar:
     def __exit__(self, *exc_info: object) -> None:
         if self._bar is not None:
             self._bar.stop()
+
+
+class _Counter:
+    """How many files were looked at, on standard error while a person is watching."""
+
+    def __init__(self) -> None:
+        self._status: Any = None
+
+    def __enter__(self) -> Self:
+        return self
+
+    def show(self, count: int, path: Path) -> None:
+        """Show the number of files and the last one."""
+        if not sys.stderr.isatty():
+            return
+        if self._status is None:
+            from rich.console import Console
+            from rich.progress import Progress as Bar
+
+            # Standard output stays as it is: it may lead elsewhere.
+            console = Console(stderr=True)
+            self._status = Bar(console=console, transient=True, redirect_stdout=False)
+            self._task = self._status.add_task("", total=None)
+        from rich.markup import escape
+
+        self._status.update(self._task, description=escape(f"{count} files, {path.name}"))
+        self._status.start()
+
+    def hide(self) -> None:
+        """Make room for a line of output."""
+        if self._status is not None:
+            self._status.stop()
+
+    def __exit__(self, *exc_info: object) -> None:
+        self.hide()
+
+
+def _echo_checked(file: CheckedFile) -> None:
+    click.echo(click.format_filename(file.path))
+    for done in file.done:
+        click.echo(f"  done         {done}")
+    for problem in file.problems:
+        click.echo(f"  problem      {problem}")
+
+
+def _checked_document(files: list[CheckedFile], bad: int) -> dict[str, Any]:
+    entries = [
+        {
+            "path": str(file.path),
+            "problems": [asdict(problem) for problem in file.problems],
+            "done": list(file.done),
+        }
+        for file in files
+    ]
+    return {"num_files": len(files), "num_with_problems": bad, "files": entries}
 
 
 def _echo_result(analysis: Analysis) -> None:

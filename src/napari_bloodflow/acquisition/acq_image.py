@@ -36,6 +36,7 @@ from napari_bloodflow.errors import (
     UnknownRoiError,
     UnsupportedFileError,
 )
+from napari_bloodflow.storage.atomic import back_up, read_if_there
 from napari_bloodflow.storage.sidecar import image_path_of_sidecar, sidecar_path
 from napari_bloodflow.storage.tables import table_path
 from napari_bloodflow.storage.transaction import write_transaction
@@ -590,6 +591,47 @@ class AcqImage:
             self._models.set_clean()
         self._past.append(before)
         self.changed.emit()
+
+    @property
+    def needs_rewrite(self) -> bool:
+        """True if a file is not as its format says, and :meth:`rewrite` puts that right."""
+        return self._state.can_be_put_right
+
+    def rewrite(self) -> dict[Path, Path]:
+        """Write the files again from what was understood, and what was edited.
+
+        What is missing gets its default, what is of a wrong kind is replaced, and ROIs are cut to
+        the image. What could not be used is kept as it is. Load again to see which problems stay.
+
+        Returns
+        -------
+        dict of pathlib.Path to pathlib.Path
+            The files that were replaced, each with the copy of what it held.
+
+        Raises
+        ------
+        FilesChangedError
+            (a SaveError) if another program changed a file since it was read.
+        SaveError
+            If a file cannot be written, or was written by a newer program.
+        """
+        if self.read_only_reason:
+            raise SaveError(self._state.path, self.read_only_reason)
+        analyses = self._analysis_set.as_list()
+        rendered = self._state.with_rois_as_shown(self._models.render(self._state))
+        contents = {**self._state.render_tables(analyses), **self._contents(rendered)}
+        before = self._state.content()
+        copies = {
+            path: back_up(self._path, path)
+            for path, data in contents.items()
+            if read_if_there(path) not in (None, data)
+        }
+        self._state.write(contents)
+        self._state.set_saved(rendered, analyses)
+        self._models.set_clean()
+        self._past.append(before)
+        self.changed.emit()
+        return copies
 
     @property
     def strict_tables(self) -> bool:

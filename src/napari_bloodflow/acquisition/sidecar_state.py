@@ -97,6 +97,7 @@ class SidecarState:
         self.problems: list[Problem] = []
         self.document: dict[str, Any] = {}
         self.needs_backup: set[Path] = set()
+        self._is_json_unreadable = self._has_cut_rois = False
         self.read_only_reason = ""
         self.on_disk: dict[Path, str | None] = {}
         self._before_reading: dict[Path, tuple[int, ...] | None] = {}
@@ -133,6 +134,7 @@ class SidecarState:
         self.problems.extend(found.problems)
         if found.document is not None:
             self.document = found.document
+        self._is_json_unreadable = found.document is None and found.sha256 is not None
         self.read_only_reason = found.read_only_reason
         if found.sha256 is not None and not found.understood:
             self.needs_backup.add(self.path)
@@ -155,6 +157,15 @@ class SidecarState:
         """Record that an entry is of another kind than the format says; it will be replaced."""
         self.note(key, f"is not {expected}", f"{action}; the file is copied before it is replaced")
         self.needs_backup.add(self.path)
+
+    @property
+    def can_be_put_right(self) -> bool:
+        """Tell whether a file is not as the format says, and would be once it is written again."""
+        if self._is_json_unreadable or self.read_only_reason:
+            return False
+        return self._has_cut_rois or not self.needs_backup.isdisjoint(
+            {self.path, self._private_path}
+        )
 
     # ---- into the models
 
@@ -193,6 +204,7 @@ class SidecarState:
                 continue
             if roi != found:
                 self.note(where, f"ROI {roi.roi_id} reaches outside the image", "it was cut to it")
+                self._has_cut_rois = True
             good[roi.roi_id] = roi
             self._roi_records.append(_RoiRecord(record, roi))
         return list(good.values())
@@ -400,6 +412,16 @@ class SidecarState:
                 rendered.append(fresh.pop(0))
         return rendered + fresh
 
+    @staticmethod
+    def with_rois_as_shown(rendered: RenderedSidecar) -> RenderedSidecar:
+        """Return the document with every usable ROI as it is shown, cut to the image."""
+        records = [
+            item if item.roi is None else _fresh_record(item.roi, item.record)
+            for item in rendered.roi_records
+        ]
+        document = {**rendered.document, "rois": [item.record for item in records]}
+        return RenderedSidecar(document, records, rendered.analysis_records)
+
     def _render_analysis(self, analysis: Analysis) -> Any:
         stored = self._analysis_records.get(analysis.key, {})
         if self.is_saved(analysis):
@@ -576,11 +598,13 @@ class SidecarState:
 def _roi_record(roi: Roi, stored: _RoiRecord | None) -> _RoiRecord:
     if stored is None:
         return _RoiRecord(roi.to_dict(), roi)
-    if stored.roi == roi:
-        return stored
+    return stored if stored.roi == roi else _fresh_record(roi, stored.record)
+
+
+def _fresh_record(roi: Roi, record: dict[str, Any]) -> _RoiRecord:
     fresh = roi.to_dict()
-    data = {**stored.record["data"], **fresh["data"]}
-    return _RoiRecord({**stored.record, **fresh, "data": data}, roi)
+    data = {**record["data"], **fresh["data"]}
+    return _RoiRecord({**record, **fresh, "data": data}, roi)
 
 
 def _same_columns(rows: pd.DataFrame | None, stored: pd.DataFrame | None) -> bool:
