@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import io
+import json
 import subprocess
 import sys
 from typing import TYPE_CHECKING
@@ -178,6 +179,36 @@ def test_an_unreadable_sidecar_is_reported_and_the_image_still_opens(k05: Path) 
     assert "problem" in out
     assert "k05_pulsatile.tif.json" in out
     assert sidecar.read_text() == "{ not json"
+
+
+def test_check_lists_problems_and_repairs_them(k05: Path) -> None:
+    before = {path: path.read_bytes() for path in k05.parent.iterdir()}
+    code, out, err = run("check", k05)
+    assert (code, err) == (1, "")
+    assert "problem" in out
+    assert out.endswith("1 file, 1 with problems\n")
+    assert {path: path.read_bytes() for path in k05.parent.iterdir()} == before
+    code, out, _ = run("check", k05, "--repair", "--repair-velocity")
+    assert code == 0
+    assert "done         k05_pulsatile.tif.json was written again" in out
+    assert run("check", k05) == (0, "1 file, 0 with problems\n", "")
+
+
+def test_check_as_json_is_one_object(k05: Path) -> None:
+    code, out, _ = run("check", k05.parent, "--json")
+    found = json.loads(out)
+    assert code == 1
+    assert found["num_files"] == len(found["files"])
+    assert found["num_with_problems"] == sum(bool(item["problems"]) for item in found["files"])
+    (entry,) = [item for item in found["files"] if item["path"] == str(k05)]
+    assert entry["problems"][0]["where"] == "channel 0, ROI 1"
+    assert entry["done"] == []
+
+
+def test_check_refuses_a_path_that_does_not_exist(tmp_path: Path) -> None:
+    code, out, err = run("check", tmp_path, tmp_path / "gone")
+    assert (code, out) == (2, "")
+    assert "gone: no such file" in err
 
 
 def test_the_demo_leaves_sample_sidecars_and_figure(tmp_path: Path) -> None:

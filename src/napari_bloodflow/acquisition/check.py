@@ -137,8 +137,9 @@ def _files_in(folder: Path) -> Iterator[Path | CheckedFile]:
         elif match := _OF_IMAGE.fullmatch(name):
             if name[0] != "." and not (folder / match[1]).exists():
                 yield _orphan(folder / name)
-        elif _SIGN.fullmatch(name) and name not in signs:
-            if not any(is_leftover(image, name) for image in images.values()):
+        elif _SIGN.fullmatch(name):
+            has_image = name in signs or any(is_leftover(i, name) for i in images.values())
+            if not has_image:
                 yield _orphan(folder / name)
     for entry in found:
         if entry.is_dir(follow_symlinks=False) and not entry.name.startswith("."):
