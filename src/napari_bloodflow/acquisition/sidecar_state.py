@@ -204,6 +204,8 @@ class SidecarState:
                 continue
             analyses[analysis.key] = analysis
             self._analysis_records[analysis.key] = record
+            for place, what, action in analysis.stored_problems:
+                self.note(f"{where}.{place}", what, action)
         for name in dict.fromkeys(key.analysis_name for key in analyses):
             self._load_table(name, [a for a in analyses.values() if a.key.analysis_name == name])
         return list(analyses.values())

@@ -42,4 +42,4 @@ def exclusive_group(analysis_name: str) -> str | None:
 
 def parent_name(analysis_name: str) -> str | None:
     """Return the analysis of the same (channel, ROI) that this one is derived from, or None."""
-    return "radon_velocity" if analysis_name in ("event", "heart_rate") else None
+    return analysis_class(analysis_name).parent_name
