@@ -21,7 +21,6 @@ __all__ = [
     "HeartRate",
     "HeartRateTrack",
     "estimate_heart_rate",
-    "is_drifting",
     "on_even_grid",
     "pulse_of",
     "track_heart_rate",
@@ -46,12 +45,12 @@ _TRACK_GRID_HZ = 0.02
 _TRACK_MAX_STEP_HZ = 0.35
 _TRACK_STEP_SD_HZ = 0.1
 _TRACK_MIN_COVERAGE = 0.3
-_TRACK_FALSE_ALARM = 0.001
+_TRACK_FALSE_ALARM = 0.003
 _TRACK_MIN_AMPLITUDE = 0.4
 _TRACK_SMOOTHED = 11
 _TRACK_SD_FACTOR = 1.3
 """Standard error in a Hann window over that without one, by simulation."""
-_DRIFT_SDS = 3.0
+_MAX_STEADY_DEFICIT = 1.0
 
 
 class HeartRate(NamedTuple):
@@ -96,12 +95,17 @@ class HeartRateTrack(NamedTuple):
         Standard error of a window by itself; smoothing over its neighbours makes it smaller.
     status : ndarray of str, shape (windows,)
         ``"ok"``, ``"gap"`` (too few samples) or ``"no_pulse"`` (such as in a stall).
+    is_drifting : bool
+        True if the trace is much more likely with the track than with any steady rate. The
+        spectrum of the whole trace then has no single peak, and the mean of the track is what to
+        report.
     """
 
     time_s: NDArray[np.float64]
     frequency_hz: NDArray[np.float64]
     sd_hz: NDArray[np.float64]
     status: NDArray[np.str_]
+    is_drifting: bool
 
 
 def on_even_grid(
@@ -263,7 +267,7 @@ def track_heart_rate(
     high_hz = min(high_hz, _NYQUIST_PART / (2 * step_s))
     if pulse.size < size or high_hz <= low_hz or size * step_s * low_hz < 4:
         empty = np.empty(0)
-        return HeartRateTrack(empty, empty.copy(), empty.copy(), np.empty(0, dtype=np.str_))
+        return HeartRateTrack(empty, empty.copy(), empty.copy(), np.empty(0, dtype=np.str_), False)
     windows = np.lib.stride_tricks.sliding_window_view(pulse, size)[::hop]
     valid = np.isfinite(windows)
     hann = np.hanning(size + 2)[1:-1]
@@ -298,22 +302,14 @@ def track_heart_rate(
     error = _TRACK_SD_FACTOR * _standard_error(
         first[rows, ridge], second[rows, ridge], 2 * scale[:, 0], _TRACK_WINDOW_S
     )
-    time_s = (rows * float(hop) + (size - 1) / 2) * step_s
+    time_s = np.asarray((rows * hop + (size - 1) / 2) * step_s, dtype=np.float64)
     rate = _smoothed(np.where(status == "ok", rate, np.nan))
-    return HeartRateTrack(time_s, rate, np.where(status == "ok", error, np.nan), status)
-
-
-def is_drifting(track: HeartRateTrack) -> bool:
-    """Tell whether the rate changes by more than the track is uncertain.
-
-    The spectrum of the whole trace then has no single peak, and the mean of the track is what to
-    report. Of a track with gaps in more than half of its windows this is not known, and False.
-    """
-    rate = track.frequency_hz[track.status == "ok"]
-    if rate.size < max(_TRACK_SMOOTHED, track.status.size / 2):
-        return False
-    spread = 1.4826 * float(np.median(np.abs(rate - np.median(rate))))
-    return spread > _DRIFT_SDS * float(np.median(track.sd_hz[track.status == "ok"]))
+    error = np.where(status == "ok", error, np.nan)
+    # What the best steady rate lacks, per window; noise alone gives a track less than 1.
+    deficit = score[rows, ridge].sum() - score.sum(axis=0).max()
+    num_covered = int(np.count_nonzero(is_covered))
+    is_drifting = bool(deficit > _MAX_STEADY_DEFICIT * num_covered > 0)
+    return HeartRateTrack(time_s, rate, error, status, is_drifting)
 
 
 def window_attenuation(frequency_hz: float, window_s: float) -> float:
@@ -354,7 +350,7 @@ def _noise_excess(power: NDArray[np.float64], count: float) -> float:
 
     Overlapping velocity windows share their noise.
     """
-    return max(1.0, float(np.median(power)) * count / 2 / np.log(2))
+    return max(1.0, float(np.median(power) * count / 2 / np.log(2)))
 
 
 def _standard_error(first: Any, second: Any, count: Any, duration_s: float) -> NDArray[np.float64]:
