@@ -371,6 +371,6 @@ def _no_parent(key: AnalysisKey, kind: type[Analysis]) -> str:
     assert kind.parent_name is not None
     parent = analysis_class(kind.parent_name).display_name.lower()
     return (
-        f"{kind.display_name.lower()} is derived from {parent}:"
-        f" measure the {parent} of ROI {key.roi_id} on channel {key.channel} first"
+        f"{kind.display_name}: measure the {parent} of ROI {key.roi_id}"
+        f" on channel {key.channel} first"
     )

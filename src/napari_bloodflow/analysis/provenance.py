@@ -24,6 +24,7 @@ __all__ = [
     "changes_of_parent",
     "changes_of_state",
     "make_provenance",
+    "run_stamp",
     "sealed",
     "stale_reasons",
 ]
@@ -74,6 +75,16 @@ def make_provenance(
     if parent is not None:
         made[_PARENT_KEY] = _described_parent(parent.analysis_name, parent.result)
     return made
+
+
+def run_stamp(analysis_version: int) -> dict[str, Any]:
+    """Return the summary keys by which CloudScope dates a run, in local time."""
+    now = datetime.now()
+    return {
+        "analysis_date": now.strftime("%y%m%d"),
+        "analysis_time": now.strftime("%H:%M:%S.") + f"{now.microsecond // 1000:03d}",
+        "analysis_version": analysis_version,
+    }
 
 
 def sealed(result: AnalysisResult) -> AnalysisResult:

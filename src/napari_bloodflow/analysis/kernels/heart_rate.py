@@ -21,14 +21,12 @@ __all__ = [
     "HeartRate",
     "HeartRateTrack",
     "estimate_heart_rate",
-    "on_even_grid",
     "pulse_of",
     "track_heart_rate",
     "window_attenuation",
 ]
 
 _BASELINE_S = 1.0
-_MAX_EMPTY_ROWS = 100
 _MIN_SAMPLES = 64
 _NYQUIST_PART = 0.98
 _NEIGHBOURHOOD_HZ = 0.3
@@ -106,43 +104,6 @@ class HeartRateTrack(NamedTuple):
     sd_hz: NDArray[np.float64]
     status: NDArray[np.str_]
     is_drifting: bool
-
-
-def on_even_grid(
-    time_s: NDArray[np.float64], values: NDArray[np.float64]
-) -> tuple[float, NDArray[np.float64]]:
-    """Put samples on an even time base, NaN where rows are missing.
-
-    Parameters
-    ----------
-    time_s, values : ndarray, shape (samples,)
-        Rising times; NaN where there is no value.
-
-    Returns
-    -------
-    step_s : float
-        Time between samples.
-    values : ndarray, shape (steps,)
-        The first is at ``time_s[0]``.
-
-    Raises
-    ------
-    ValueError
-        If the times do not rise, or are not multiples of a step.
-    """
-    steps = np.diff(time_s)
-    if time_s.size < 2 or not np.all(np.isfinite(time_s)) or not np.all(steps > 0):
-        raise ValueError("the times do not rise from row to row")
-    step = float(np.median(steps))
-    since_first = time_s - time_s[0]
-    index = np.round(since_first / step)
-    step = float(since_first[-1] / index[-1])
-    is_off = np.abs(since_first - index * step) > 0.1 * step
-    if index[-1] > _MAX_EMPTY_ROWS * time_s.size or is_off.any():
-        raise ValueError("the times are not evenly spaced")
-    even = np.full(int(index[-1]) + 1, np.nan)
-    even[index.astype(int)] = values
-    return step, even
 
 
 def pulse_of(

@@ -16,10 +16,18 @@ from scipy import signal
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-__all__ = ["WelchSpectrum", "is_even", "lomb_power", "lomb_power_even", "welch_power"]
+__all__ = [
+    "WelchSpectrum",
+    "is_even",
+    "lomb_power",
+    "lomb_power_even",
+    "on_even_grid",
+    "welch_power",
+]
 
 _EVEN_WITHIN = 1e-6
 """Part of a step by which an even time base may be off."""
+_MAX_EMPTY_ROWS = 100
 _CHUNK_VALUES = 1_000_000
 
 
@@ -49,6 +57,43 @@ def is_even(time_s: NDArray[np.float64]) -> bool:
     step = (time_s[-1] - time_s[0]) / (time_s.size - 1)
     even = time_s[0] + step * np.arange(time_s.size)
     return bool(step > 0 and np.all(np.abs(time_s - even) <= _EVEN_WITHIN * step))
+
+
+def on_even_grid(
+    time_s: NDArray[np.float64], values: NDArray[np.float64]
+) -> tuple[float, NDArray[np.float64]]:
+    """Put samples on an even time base, NaN where rows are missing.
+
+    Parameters
+    ----------
+    time_s, values : ndarray, shape (samples,)
+        Rising times; NaN where there is no value.
+
+    Returns
+    -------
+    step_s : float
+        Time between samples.
+    values : ndarray, shape (steps,)
+        The first is at ``time_s[0]``.
+
+    Raises
+    ------
+    ValueError
+        If the times do not rise, or are not multiples of a step.
+    """
+    steps = np.diff(time_s)
+    if time_s.size < 2 or not np.all(np.isfinite(time_s)) or not np.all(steps > 0):
+        raise ValueError("the times do not rise from row to row")
+    step = float(np.median(steps))
+    since_first = time_s - time_s[0]
+    index = np.round(since_first / step)
+    step = float(since_first[-1] / index[-1])
+    is_off = np.abs(since_first - index * step) > 0.1 * step
+    if index[-1] > _MAX_EMPTY_ROWS * time_s.size or is_off.any():
+        raise ValueError("the times are not evenly spaced")
+    even = np.full(int(index[-1]) + 1, np.nan)
+    even[index.astype(int)] = values
+    return step, even
 
 
 def lomb_power(

@@ -34,6 +34,7 @@ _MIN_DURATION_S = 0.12
 _MIN_GAP_S = 0.2
 _MIN_COVERAGE = 0.3
 _MIN_STRENGTH = 6.5
+_LEAST_NOISE = 0.01
 _TOLERATED_NOISE = 0.2
 _MAX_NOISE = 0.35
 _MAX_SMOOTHING_S = 0.3
@@ -199,24 +200,20 @@ def detect_events(
     """
     if velocity.size * step_s < 1.0 or np.count_nonzero(np.isfinite(velocity)) < 16:
         return Detection((), "too_short")
-    usual = np.nanmedian(velocity)
-    forward = velocity if usual >= 0 else -velocity
+    forward = np.where(np.isfinite(velocity), velocity, np.nan)
+    forward = forward if np.nanmedian(forward) >= 0 else -forward
     size = _odd(period_s / step_s)
-    for _ in range(2):
-        smooth = _rolling_quantile(forward, size, 0.5, min_part=_MIN_COVERAGE)
-        baseline = _baseline(smooth, step_s)
-        if baseline is None:
-            return Detection((), "no_steady_flow")
-        noise = _noise(smooth / baseline, size)
-        if not noise > _TOLERATED_NOISE:
-            break
+    relative, baseline = _relative(forward, size, step_s)
+    noise = _noise(relative, size)
+    if noise > _TOLERATED_NOISE:
         size = _odd(min(size * (noise / _TOLERATED_NOISE) ** 2, _MAX_SMOOTHING_S / step_s))
+        relative, baseline = _relative(forward, size, step_s)
+        noise = _noise(relative, size)
     if not noise < _MAX_NOISE:
         return Detection((), "no_steady_flow")
-    relative = smooth / baseline
     found: list[DetectedEvent] = []
     raw = forward / baseline
-    errors = _SampleNoise(relative, size)
+    errors = _MeanNoise(noise, size)
     missing = ~np.isfinite(relative)
     low = _hysteresis((relative < _LOW_ENTER) | missing, (relative < _LOW_EXIT) | missing)
     high = _hysteresis(relative > _HIGH_ENTER, relative > _HIGH_EXIT)
@@ -228,17 +225,16 @@ def detect_events(
     return Detection(tuple(sorted(found)), "ok")
 
 
-class _SampleNoise:
-    """Noise of means, from differences of the smoothed trace one window apart."""
+class _MeanNoise(NamedTuple):
+    """Noise of the trace smoothed by a median over `size` samples, for that of other means."""
 
-    def __init__(self, relative: NDArray[np.float64], size: int) -> None:
-        self._size = size
-        self._of_window = _noise(relative, size)
+    noise: float
+    size: int
 
-    def of_mean(self, num: int) -> float:
+    def of(self, num: int) -> float:
         """Return the standard error of the mean of so many neighbouring samples."""
-        # A median over one window is about as noisy as 1.25 times its mean.
-        return max(self._of_window, 0.01) / 1.25 * float(np.sqrt(self._size / num))
+        # A median is about 1.25 times as noisy as a mean.
+        return max(self.noise, _LEAST_NOISE) / 1.25 * float(np.sqrt(self.size / num))
 
 
 def _event(
@@ -246,7 +242,7 @@ def _event(
     relative: NDArray[np.float64],
     span: tuple[int, int],
     step_s: float,
-    noise: _SampleNoise,
+    noise: _MeanNoise,
 ) -> DetectedEvent | None:
     """Measure a stretch; None if it is too short, or may be noise."""
     start, stop = span
@@ -261,7 +257,7 @@ def _event(
         nan = float("nan")
         return DetectedEvent(start * step_s, (stop - 1) * step_s, "gap", nan, nan)
     level = float(np.median(values))
-    strength = abs(1 - level) / noise.of_mean(values.size)
+    strength = abs(1 - level) / noise.of(values.size)
     if strength < _MIN_STRENGTH:
         return None
     half = (1 + level) / 2
@@ -301,17 +297,20 @@ def _crossing(
     return index + outward * float((level - inside) / (outside - inside))
 
 
-def _baseline(smooth: NDArray[np.float64], step_s: float) -> NDArray[np.float64] | None:
-    """Return the usual flow over time; None if there is none."""
-    size, step = _odd(_BASELINE_S / step_s), max(1, round(_BASELINE_STEP_S / step_s))
+def _relative(
+    forward: NDArray[np.float64], size: int, step_s: float
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Return the smoothed trace over its baseline, and the baseline; NaN if there is no flow."""
+    smooth = _rolling_quantile(forward, size, 0.5, min_part=_MIN_COVERAGE)
     overall = float(np.nanquantile(smooth, _BASELINE_PART)) if np.isfinite(smooth).any() else 0.0
     if not overall > 0:
-        return None
-    coarse = _rolling_quantile(smooth, min(size, _odd(smooth.size)), _BASELINE_PART, step=step)
+        return np.full(smooth.size, np.nan), np.full(smooth.size, np.nan)
+    long, step = _odd(_BASELINE_S / step_s), max(1, round(_BASELINE_STEP_S / step_s))
+    coarse = _rolling_quantile(smooth, min(long, _odd(smooth.size)), _BASELINE_PART, step=step)
     # A long stall must not become the usual flow.
     coarse = np.fmax(coarse, _BASELINE_FLOOR * overall)
-    places = step * np.arange(coarse.size)
-    return np.asarray(np.interp(np.arange(smooth.size), places, coarse))
+    baseline = np.interp(np.arange(smooth.size), step * np.arange(coarse.size), coarse)
+    return smooth / baseline, baseline
 
 
 def _noise(smooth: NDArray[np.float64], size: int) -> float:
