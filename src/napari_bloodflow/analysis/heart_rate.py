@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
-from pydantic import model_validator
+from pydantic import ValidationInfo, field_validator
 
 from napari_bloodflow.analysis.base import (
     Analysis,
@@ -38,16 +38,20 @@ if TYPE_CHECKING:
 __all__ = ["HeartRateAnalysis", "HeartRateParams", "velocity_trace"]
 
 _BAND, _CLASSIC, _SEGMENTS = "Heart rate", "Lomb-Scargle and Welch", "Segments"
-_MIN_TRACKED_PART = 0.3
+_MIN_TRACKED_PART = 0.2
 _MAX_WINDOW_PERIODS = 0.5
+
+
+def _number(default: float, display_name: str, **more: Any) -> Any:
+    return field(default, display_name, allow_inf_nan=False, **more)
 
 
 class HeartRateParams(DetectionParams):
     """Parameters of `heart_rate`, those of CloudScope; it cannot read a record with others."""
 
-    bpm_min: float = field(240.0, "Lowest rate", unit="bpm", group=_BAND, gt=0)
-    bpm_max: float = field(600.0, "Highest rate", unit="bpm", group=_BAND, gt=0)
-    outlier_k_mad: float = field(
+    bpm_min: float = _number(240.0, "Lowest rate", unit="bpm", group=_BAND, gt=0)
+    bpm_max: float = _number(600.0, "Highest rate", unit="bpm", group=_BAND, gt=0)
+    outlier_k_mad: float = _number(
         4.0,
         "Outlier limit",
         group=_BAND,
@@ -61,30 +65,32 @@ class HeartRateParams(DetectionParams):
         description="Take the magnitude of the velocity; the estimate uses its sign.",
     )
     lomb_n_freq: int = field(512, "Frequencies", group=_CLASSIC, ge=2, le=100_000)
-    interp_max_gap_sec: float = field(0.05, "Longest gap filled", unit="s", group=_CLASSIC, ge=0)
+    interp_max_gap_sec: float = _number(0.05, "Longest gap filled", unit="s", group=_CLASSIC, ge=0)
     bandpass_order: int = field(3, "Band-pass order", group=_CLASSIC, ge=1, le=10)
-    nperseg_sec: float = field(2.0, "Welch segment", unit="s", group=_CLASSIC, gt=0)
-    edge_margin_hz: float = field(
+    nperseg_sec: float = _number(2.0, "Welch segment", unit="s", group=_CLASSIC, gt=0)
+    edge_margin_hz: float = _number(
         -1.0,
         "Edge margin",
         unit="Hz",
         group=_CLASSIC,
         description="Peaks this near to the ends of the band are flagged; negative is automatic.",
     )
-    peak_half_width_hz: float = field(0.5, "Half width of a peak", unit="Hz", group=_CLASSIC, gt=0)
-    agree_tol_bpm: float = field(30.0, "Agreement", unit="bpm", group=_CLASSIC, ge=0)
+    peak_half_width_hz: float = _number(
+        0.5, "Half width of a peak", unit="Hz", group=_CLASSIC, gt=0
+    )
+    agree_tol_bpm: float = _number(30.0, "Agreement", unit="bpm", group=_CLASSIC, ge=0)
     do_segments: bool = field(False, "Segments", group=_SEGMENTS)
-    seg_win_sec: float = field(6.0, "Segment", unit="s", group=_SEGMENTS, gt=0)
-    seg_step_sec: float = field(1.0, "Step", unit="s", group=_SEGMENTS, ge=0.01)
-    seg_min_valid_frac: float = field(0.5, "Least valid part", group=_SEGMENTS, ge=0, le=1)
+    seg_win_sec: float = _number(6.0, "Segment", unit="s", group=_SEGMENTS, gt=0)
+    seg_step_sec: float = _number(1.0, "Step", unit="s", group=_SEGMENTS, ge=0.01)
+    seg_min_valid_frac: float = _number(0.5, "Least valid part", group=_SEGMENTS, ge=0, le=1)
 
-    @model_validator(mode="after")
-    def _check_band(self) -> HeartRateParams:
-        if self.bpm_min >= self.bpm_max:
-            raise ValueError(f"bpm_min, {self.bpm_min:g}, must be below bpm_max, {self.bpm_max:g}")
-        if any(not np.isfinite(value) for value in self.model_dump().values()):
-            raise ValueError("all numbers must be finite")
-        return self
+    @field_validator("bpm_max")
+    @classmethod
+    def _above_lowest(cls, value: float, info: ValidationInfo) -> float:
+        lowest = info.data.get("bpm_min")
+        if lowest is not None and value <= lowest:
+            raise ValueError(f"must be above bpm_min, {lowest:g}")
+        return value
 
 
 class HeartRateAnalysis(Analysis):

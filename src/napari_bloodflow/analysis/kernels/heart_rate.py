@@ -30,6 +30,7 @@ _BASELINE_S = 1.0
 _MIN_SAMPLES = 64
 _NYQUIST_PART = 0.98
 _NEIGHBOURHOOD_HZ = 0.3
+_FLOOR_REACH_HZ = 1.5
 _MIN_PEAK_RATIO = 1.5
 _MIN_PROBABILITY = 0.95
 _MAX_FALSE_ALARM = 0.01
@@ -170,18 +171,19 @@ def estimate_heart_rate(
     filled = np.where(valid, pulse, 0.0)[None]
     powers = _two_powers(filled, weights, step_s, low_hz, high_hz, num)
     first, second = powers[0][0], powers[1][0]
-    scale = count / 2 / _noise_excess(first, count)
-    score = _score(scale * first, scale * second)
+    scale = 1 / _noise_floor(frequency, first[None], 2 / count)
+    harmonic_scale = 1 / _noise_floor(frequency, second[None], 2 / count)
+    score = _score(scale * first, harmonic_scale * second)
     best = int(np.argmax(score))
     near = np.abs(frequency - frequency[best]) <= max(_NEIGHBOURHOOD_HZ, 1 / duration)
     elsewhere = float(np.max(score[~near], initial=0.0))
     odds = np.exp(score - score[best])
-    harmonic = second if scale * second[best] > 3 else np.zeros(num)
+    harmonic = second if harmonic_scale[best] * second[best] > 3 else np.zeros(num)
     both = first + harmonic
     around = np.flatnonzero(np.abs(frequency - frequency[best]) <= 1 / duration)
     peak = int(around[np.argmax(both[around])])
     trials = 1.3 * duration * (high_hz - low_hz)
-    alone = np.exp((scale - 1.5) * np.log1p(-min(first[peak], 1 - 1e-12)))
+    alone = np.exp((scale[peak] - 1.5) * np.log1p(-min(first[peak], 1 - 1e-12)))
     false_alarm = -np.expm1(trials * np.log1p(-min(alone, 1 - 1e-12)))
     ratio = float(score[best]) / elsewhere if elsewhere > 0 else float("inf")
     probability = float(odds[near].sum() / odds.sum())
@@ -194,7 +196,7 @@ def estimate_heart_rate(
         status = "at_band_edge"
     return HeartRate(
         _interpolated(frequency, both, peak),
-        float(_standard_error(first[peak], harmonic[peak], 2 * scale, duration)),
+        float(_standard_error(first[peak], harmonic[peak], 2 * scale[peak], duration)),
         ratio,
         probability,
         float(false_alarm),
@@ -243,11 +245,8 @@ def track_heart_rate(
     independent = total[:, 0] ** 2 / np.maximum((weights**2).sum(axis=1), 1e-12)
     is_covered = (coverage >= _TRACK_MIN_COVERAGE) & np.isfinite(first).all(axis=1)
     first[~is_covered] = second[~is_covered] = 0.0
-    excess = [
-        _noise_excess(p, n) for p, n in zip(first[is_covered], independent[is_covered], strict=True)
-    ]
-    scale = independent[:, None] / 2 / (np.median(excess) if excess else 1.0)
-    score = _score(scale * first, scale * second)
+    scale = _scales(frequency, first, independent, is_covered)
+    score = _score(scale * first, _scales(frequency, second, independent, is_covered) * second)
     ridge = _ridge(score * (hop / size * 2), frequency[1] - frequency[0])
     rows = np.arange(len(ridge))
     both = first + second
@@ -261,7 +260,7 @@ def track_heart_rate(
         is_pulse &= power > _TRACK_MIN_AMPLITUDE**2 * usual
     status = np.where(is_covered, np.where(is_pulse, "ok", "no_pulse"), "gap")
     error = _TRACK_SD_FACTOR * _standard_error(
-        first[rows, ridge], second[rows, ridge], 2 * scale[:, 0], _TRACK_WINDOW_S
+        first[rows, ridge], second[rows, ridge], 2 * scale[rows, ridge], _TRACK_WINDOW_S
     )
     time_s = np.asarray((rows * hop + (size - 1) / 2) * step_s, dtype=np.float64)
     rate = _smoothed(np.where(status == "ok", rate, np.nan))
@@ -306,12 +305,35 @@ def _two_powers(
     return first, np.where(twice < _NYQUIST_PART / (2 * step_s), second, 0.0)
 
 
-def _noise_excess(power: NDArray[np.float64], count: float) -> float:
-    """Return how far the noise in the band is above that of independent samples, at least 1.
+def _scales(
+    frequency: NDArray[np.float64],
+    power: NDArray[np.float64],
+    count: NDArray[np.float64],
+    is_used: NDArray[np.bool_],
+) -> NDArray[np.float64]:
+    """Return by what to multiply the powers of windows to have them in units of the noise."""
+    if not is_used.any():
+        return np.ones(power.shape)
+    white = 2 / count
+    floor = _noise_floor(frequency, power[is_used] / white[is_used, None], 1.0)
+    return np.asarray(1 / (white[:, None] * floor))
 
-    Overlapping velocity windows share their noise.
+
+def _noise_floor(
+    frequency: NDArray[np.float64], power: NDArray[np.float64], white: float
+) -> NDArray[np.float64]:
+    """Return the mean power of the noise at each frequency, at least that of white noise.
+
+    Overlapping velocity windows share their noise, which is then stronger at low frequencies.
+    It is the median within 1.5 Hz, which a peak does not change much; powers of noise are
+    exponentially distributed.
     """
-    return max(1.0, float(np.median(power) * count / 2 / np.log(2)))
+    centers = np.linspace(frequency[0], frequency[-1], 25)
+    medians = [
+        np.median(power[:, np.abs(frequency - center) <= _FLOOR_REACH_HZ]) for center in centers
+    ]
+    floor = np.interp(frequency, centers, np.array(medians) / np.log(2))
+    return np.asarray(np.maximum(floor, white))
 
 
 def _standard_error(first: Any, second: Any, count: Any, duration_s: float) -> NDArray[np.float64]:
@@ -321,6 +343,8 @@ def _standard_error(first: Any, second: Any, count: Any, duration_s: float) -> N
     times: it turns twice as fast.
     """
     noise = np.maximum(1 - first - second, 1e-12)
+    by_chance = 2 / count
+    first, second = (np.maximum(power - by_chance, 0.0) for power in (first, second))
     information = 2 * (first + 4 * second) / noise
     error: NDArray[np.float64] = np.sqrt(24 / np.maximum(information * count, 1e-12)) / (
         2 * np.pi * duration_s
