@@ -50,7 +50,9 @@ class HeartRateParams(DetectionParams):
     """Parameters of `heart_rate`, those of CloudScope; it cannot read a record with others."""
 
     bpm_min: float = _number(240.0, "Lowest rate", unit="bpm", group=_BAND, gt=0)
-    bpm_max: float = _number(600.0, "Highest rate", unit="bpm", group=_BAND, gt=0)
+    bpm_max: float = _number(
+        600.0, "Highest rate", unit="bpm", group=_BAND, gt=0, validate_default=True
+    )
     outlier_k_mad: float = _number(
         4.0,
         "Outlier limit",
