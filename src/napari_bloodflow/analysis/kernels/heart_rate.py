@@ -26,14 +26,14 @@ __all__ = [
     "window_attenuation",
 ]
 
-_BASELINE_S = 1.0
+_BASELINE_S = 1.5
 _MIN_SAMPLES = 64
 _NYQUIST_PART = 0.98
 _NEIGHBOURHOOD_HZ = 0.3
-_FLOOR_REACH_HZ = 1.5
+_FLOOR_REACH_HZ = 2.5
 _MIN_PEAK_RATIO = 1.5
-_MIN_PROBABILITY = 0.95
-_MAX_FALSE_ALARM = 0.01
+_MIN_PROBABILITY = 0.98
+_MAX_FALSE_ALARM = 0.002
 _HARMONIC_RATIOS = np.array([0.0, 0.06, 0.16, 0.4, 1.0, 2.0])
 """Power of the second harmonic relative to the fundamental, and how often each is expected."""
 _HARMONIC_PRIORS = np.array([0.35, 0.2, 0.2, 0.15, 0.07, 0.03])
@@ -119,7 +119,7 @@ def pulse_of(
     step_s : float
         Time between samples.
     outlier_mads : float
-        What is farther from the running median of 1 s than this many robust standard deviations
+        What is farther from the running median of 1.5 s than this many robust standard deviations
         is moved there.
 
     Returns
@@ -325,7 +325,7 @@ def _noise_floor(
     """Return the mean power of the noise at each frequency, at least that of white noise.
 
     Overlapping velocity windows share their noise, which is then stronger at low frequencies.
-    It is the median within 1.5 Hz, which a peak does not change much; powers of noise are
+    It is the median within 2.5 Hz, which a peak does not change much; powers of noise are
     exponentially distributed.
     """
     centers = np.linspace(frequency[0], frequency[-1], 25)
