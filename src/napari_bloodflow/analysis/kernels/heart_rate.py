@@ -210,7 +210,8 @@ def track_heart_rate(
     """Follow the frequency of a pulse that is not steady.
 
     In Hann windows of 4 s, every 0.5 s, the same score is taken as for a steady pulse; the track is
-    the most likely one of those that change by at most 0.35 Hz from window to window.
+    the most likely one of those that change by at most 0.35 Hz from window to window. Where 11
+    windows in a row have a pulse it is smoothed by parabolas over 11 windows.
 
     Parameters
     ----------
@@ -243,8 +244,10 @@ def track_heart_rate(
     frequency = np.linspace(low_hz, high_hz, num)
     first, second = _two_powers(filled, weights, step_s, low_hz, high_hz, num)
     independent = total[:, 0] ** 2 / np.maximum((weights**2).sum(axis=1), 1e-12)
-    is_covered = (coverage >= _TRACK_MIN_COVERAGE) & np.isfinite(first).all(axis=1)
-    first[~is_covered] = second[~is_covered] = 0.0
+    is_covered = coverage >= _TRACK_MIN_COVERAGE
+    # A window that does not vary at all has no power; it is not a gap.
+    is_dark = ~is_covered | ~np.isfinite(first).all(axis=1)
+    first[is_dark] = second[is_dark] = 0.0
     scale = _scales(frequency, first, independent, is_covered)
     score = _score(scale * first, _scales(frequency, second, independent, is_covered) * second)
     ridge = _ridge(score * (hop / size * 2), frequency[1] - frequency[0])
