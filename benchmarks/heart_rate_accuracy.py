@@ -206,7 +206,7 @@ def speed(sizes: tuple[int, ...]) -> float:
 def main() -> None:
     """Run everything for the fixed seed and for another one."""
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
-    parser.add_argument("--traces", type=int, default=200, help="traces per case")
+    parser.add_argument("--traces", type=int, default=150, help="traces per case")
     parser.add_argument("--seed", type=int, default=None, help="default: one chosen at run time")
     parser.add_argument("--check", action="store_true", help="fail if a target is missed")
     arguments = parser.parse_args()

@@ -82,7 +82,8 @@ class DetectedEvent(NamedTuple):
     level : float
         Median velocity over the baseline; NaN of a gap.
     strength : float
-        Departure of the mean from the baseline, in standard errors; NaN of a gap.
+        Departure of the level from the baseline, in standard errors of a mean of as many
+        samples; NaN of a gap.
     """
 
     onset_s: float
