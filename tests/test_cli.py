@@ -69,6 +69,24 @@ def test_velocity_saves_beside_the_image_which_does_not_change(k05: Path) -> Non
     assert again.problems == ()
 
 
+def test_velocity_leaves_our_columns_out_of_strict_tables(k05: Path) -> None:
+    table = k05.with_name(f"{k05.name}.radon_velocity.csv")
+    code, out, _ = run("velocity", k05, "--window", 16, "--save", "--strict-tables")
+    assert code == 0
+    assert "left out of the tables: status" in out
+    assert "status" not in table.read_text("utf-8")
+    run("velocity", k05, "--save")
+    assert "status" not in table.read_text("utf-8")
+    run("velocity", k05, "--save", "--own-columns")
+    assert "status" in table.read_text("utf-8")
+
+
+def test_strict_tables_without_save_are_refused(k05: Path) -> None:
+    code, _, err = run("velocity", k05, "--strict-tables")
+    assert code == 2
+    assert "are for --save" in err
+
+
 def test_a_file_without_rois_is_measured_whole(tmp_path: Path) -> None:
     path = tmp_path / "plain.tif"
     tifffile.imwrite(path, np.random.default_rng(0).integers(0, 99, (64, 20)).astype("uint8"))

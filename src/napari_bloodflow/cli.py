@@ -86,11 +86,25 @@ def info(file: Path) -> None:
     "--window", type=int, help="Lines per window, a multiple of 4. Default: as last time, or 64."
 )
 @click.option("--save", is_flag=True, help="Keep the result beside the image.")
+@click.option(
+    "--strict-tables/--own-columns",
+    default=None,
+    help="With --save, now and later: tables with CloudScope's columns only, or with ours as well."
+    " Default: as last time.",
+)
 @click.option("--csv", "as_csv", is_flag=True, help="Print only the table, whole, as CSV.")
 def velocity(
-    file: Path, roi_id: int | None, channel: int, window: int | None, save: bool, as_csv: bool
+    file: Path,
+    roi_id: int | None,
+    channel: int,
+    window: int | None,
+    save: bool,
+    strict_tables: bool | None,
+    as_csv: bool,
 ) -> None:
     """Measure the velocity in FILE and print it."""
+    if strict_tables is not None and not save:
+        raise click.UsageError("--strict-tables and --own-columns are for --save")
     acq = _open(file)
     analysis = _measure(acq, roi_id, channel, window)
     if as_csv:
@@ -101,9 +115,11 @@ def velocity(
         click.echo(f"{acq.name}: {acq.calibration}")
         _echo_result(analysis)
     if save:
-        acq.save()
+        acq.save(strict_tables=strict_tables)
         if not as_csv:
             click.echo(f"saved {', '.join(path.name for path in acq.get_sidecar_paths())}")
+            if acq.columns_left_out:
+                click.echo(f"left out of the tables: {', '.join(acq.columns_left_out)}")
 
 
 @main.command()

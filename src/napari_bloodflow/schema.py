@@ -23,6 +23,7 @@ __all__ = [
     "field",
     "plain_validation_message",
     "schema_of",
+    "to_float",
 ]
 
 ValueType = Literal["str", "int", "float", "bool", "enum"]
@@ -202,6 +203,8 @@ def _to_text(value: Any) -> Any:
         return ""
     if isinstance(value, (dict, list)):
         raise ValueError("must be text")
+    if isinstance(value, float) and not math.isfinite(value):
+        return ""
     return str(value).strip()
 
 
@@ -214,12 +217,29 @@ def _blank_to_none(value: Any) -> Any:
     return value
 
 
+def to_float(value: Any) -> float:
+    """Return a finite number, from a number or a text.
+
+    Raises
+    ------
+    ValueError
+        If it is anything else; pydantic reports no other error.
+    """
+    try:
+        number = float(value)
+    except (TypeError, ValueError, OverflowError):
+        raise ValueError("must be a number") from None
+    if not math.isfinite(number):
+        raise ValueError("must be a finite number")
+    return number
+
+
 def _to_integer(value: Any) -> Any:
     value = _blank_to_none(value)
     if value is None:
         return None
-    number = float(value)
-    if not math.isfinite(number) or number != int(number):
+    number = to_float(value)
+    if number != int(number):
         raise ValueError("must be a whole number")
     return int(number)
 
@@ -228,10 +248,7 @@ def _to_finite(value: Any) -> Any:
     value = _blank_to_none(value)
     if value is None:
         return None
-    number = float(value)
-    if not math.isfinite(number):
-        raise ValueError("must be a finite number")
-    return number
+    return to_float(value)
 
 
 Text = Annotated[str, BeforeValidator(_to_text)]

@@ -13,6 +13,7 @@ from napari.utils.notifications import notification_manager
 from qtpy.QtCore import QModelIndex, Qt
 from qtpy.QtTest import QTest
 from qtpy.QtWidgets import (
+    QCheckBox,
     QComboBox,
     QDoubleSpinBox,
     QFileDialog,
@@ -375,11 +376,17 @@ def test_a_roi_without_results_is_deleted_at_once_and_comes_back(bench: Bench, k
     bench.wait(lambda: bench.num_rows == 2)
     assert acq.rois.get_roi_ids() == [1, 3]
     acq.rois.rename(3, "later")
-    bench.click("undo_delete")
+    bench.click("undo")
+    assert [roi.name for roi in acq.rois] == ["", ""]
+    bench.click("undo")
     bench.wait(lambda: bench.num_rows == 3)
-    assert [roi.name for roi in acq.rois] == ["", "short", "later"]
+    assert [roi.name for roi in acq.rois] == ["", "short", ""]
     assert bench.selected_rows == [1]
-    assert not bench.find("undo_delete").isEnabled()
+    bench.click("redo")
+    bench.click("redo")
+    bench.wait(lambda: not bench.find("redo").isEnabled())
+    assert [roi.name for roi in acq.rois] == ["", "later"]
+    assert bench.selected_rows == [1]
 
 
 def test_deleting_results_is_asked_for_and_undone(bench: Bench, k05: Path) -> None:
@@ -392,7 +399,7 @@ def test_deleting_results_is_asked_for_and_undone(bench: Bench, k05: Path) -> No
     assert VELOCITY in bench.question.informativeText()
     bench.answer("Cancel")
     assert acq.rois.get_roi_ids() == [1]
-    assert not bench.find("undo_delete").isEnabled()
+    assert not bench.find("undo").isEnabled()
 
     bench.click("delete_roi")
     bench.answer("Delete")
@@ -407,6 +414,12 @@ def test_deleting_results_is_asked_for_and_undone(bench: Bench, k05: Path) -> No
     assert acq.analysis_set[VELOCITY, 0, 1].result.table is table
     assert bench.session.roi_layer.nshapes == 1
     assert not acq.is_dirty
+    assert "Undone: delete ROI 1" in bench.text("dock_message_text")
+
+    redo = Qt.KeyboardModifier.ControlModifier | Qt.KeyboardModifier.ShiftModifier
+    QTest.keyClick(bench.table, Qt.Key.Key_Z, redo)
+    bench.wait(lambda: bench.num_rows == 0)
+    assert "Redone: delete ROI 1" in bench.text("dock_message_text")
 
 
 def test_what_was_deleted_in_the_viewer_or_behind_the_dock_comes_back(
@@ -424,13 +437,31 @@ def test_what_was_deleted_in_the_viewer_or_behind_the_dock_comes_back(
     acq.rois.delete(2)
     bench.dock.parent().show()
     bench.wait(lambda: bench.num_rows == 0)
-    bench.click("undo_delete")
+    bench.click("undo")
     bench.wait(lambda: bench.num_rows == 1)
     assert acq.rois.snapshot() == before[1:]
-    bench.click("undo_delete")
+    bench.click("undo")
     bench.wait(lambda: bench.num_rows == 2)
     assert acq.rois.snapshot() == before
     assert (VELOCITY, 0, 1) in acq.analysis_set
+
+
+def test_undo_and_redo_say_what_they_would_do_while_it_changes(bench: Bench, k05: Path) -> None:
+    acq = bench.open(k05)
+    undo, redo = bench.find("undo"), bench.find("redo")
+    bench.wait(lambda: undo.toolTip() == "Nothing to undo")
+    assert not (undo.isEnabled() or redo.isEnabled())
+    acq.set_calibration(0.001, 0.5)
+    bench.wait(lambda: undo.toolTip() == "Undo: set the calibration (Ctrl+Z)")
+    assert (undo.isEnabled(), redo.isEnabled()) == (True, False)
+    bench.click("undo")
+    bench.wait(lambda: redo.toolTip() == "Redo: set the calibration (Ctrl+Shift+Z)")
+    assert (undo.isEnabled(), redo.isEnabled()) == (False, True)
+    assert acq.calibration.source == "sidecar"
+    bench.wait(lambda: "from the sidecar file" in bench.text("calibration_text"))
+    acq.load_sidecar_json()
+    bench.wait(lambda: redo.toolTip() == "Nothing to redo")
+    assert not (undo.isEnabled() or redo.isEnabled())
 
 
 # ---- calibration
@@ -577,6 +608,24 @@ def test_save_is_for_changes_and_says_what_it_wrote(bench: Bench, k05: Path) -> 
     assert f"Saved {k05.name}.json" in bench.text("dock_message_text")
     assert "artery" in k05.with_name(f"{k05.name}.json").read_text("utf-8")
     assert k05.read_bytes() == pixels
+
+
+def test_strict_tables_are_chosen_beside_save(bench: Bench, k05: Path) -> None:
+    acq = bench.open(k05)
+    box = bench.find("strict_tables", QCheckBox)
+    assert "CloudScope" in box.toolTip()
+    assert not box.isChecked()
+    acq.analysis_set.run_analysis((VELOCITY, 0, 1), {"window_width": 64})
+    bench.click("strict_tables", QCheckBox)
+    assert acq.strict_tables
+    bench.click("save")
+    bench.wait(lambda: not acq.is_dirty)
+    assert bench.text("dock_message_text").endswith(", without status")
+    table = k05.with_name(f"{k05.name}.{VELOCITY}.csv")
+    assert "status" not in table.read_text("utf-8")
+    acq.strict_tables = False
+    bench.wait(lambda: not box.isChecked())
+    bench.wait(bench.find("save").isEnabled)
 
 
 def test_a_failed_save_is_explained_and_stays_unsaved(bench: Bench, uncalibrated: Path) -> None:

@@ -2,55 +2,30 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 import pathlib
-import random
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 import pytest
-import tifffile
 
 from napari_bloodflow import AcqImage, ImageContrast, RectRoiBounds
 from napari_bloodflow.errors import SaveError, SidecarConflict
+from tests.acquisition.interleaving import VELOCITY, files_of, measure, snapshot
 
 if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
-VELOCITY = "radon_velocity"
-NUM_ROWS, NUM_COLUMNS = 96, 24
-
 
 @pytest.fixture
-def image(tmp_path: Path) -> Path:
-    path = tmp_path / "vessel.tif"
-    rng = np.random.default_rng(5)
-    tifffile.imwrite(path, rng.integers(0, 255, (NUM_ROWS, NUM_COLUMNS), dtype=np.uint8))
-    acq = AcqImage(path)
-    acq.rois.create(RectRoiBounds(0, 64, 0, 12))
-    acq.rois.create(RectRoiBounds(0, 64, 12, 24))
-    acq.apply_metadata_patch("experiment_metadata", {"species": "mouse"})
-    measure(acq, 1)
-    acq.save()
-    return path
-
-
-def measure(acq: AcqImage, roi_id: int, window: int = 16) -> None:
-    acq.analysis_set.run_analysis((VELOCITY, 0, roi_id), {"window_width": window})
+def image(two_rois: Path) -> Path:
+    return two_rois
 
 
 def species(acq: AcqImage) -> str:
     value: str = acq.experiment_metadata.get_values()["species"]
     return value
-
-
-def files_of(image: Path) -> dict[str, str]:
-    return {
-        path.name: hashlib.sha256(path.read_bytes()).hexdigest()
-        for path in sorted(image.parent.iterdir())
-    }
 
 
 # ---- changes that do not touch each other
@@ -256,6 +231,24 @@ def test_keep_both_leaves_theirs_and_adds_mine(image: Path, case: str) -> None:
             assert value == of_mine[key.replace("ROI 3", f"ROI {roi_id}")]
 
 
+def test_a_program_that_brings_back_what_was_saved_over_is_a_conflict(image: Path) -> None:
+    sidecar = image.with_name(image.name + ".json")
+    stale = sidecar.read_bytes()
+    mine = AcqImage(image)
+    mine.apply_metadata_patch("experiment_metadata", {"species": "rat"})
+    mine.rois.rename(2, "vein")
+    mine.save()
+    sidecar.write_bytes(stale)
+    mine.accepted = False
+    with pytest.raises(SidecarConflict, match=r"species: here 'rat', on disk 'mouse'") as caught:
+        mine.save()
+    there = "on disk renamed or annotated, as it was before that"
+    assert str(caught.value.conflicts[1]) == f"ROI 2: here as it was saved, {there}"
+    mine.save(keep="mine")
+    again = AcqImage(image)
+    assert (species(again), again.rois[2].name, again.accepted) == ("rat", "vein", False)
+
+
 def test_reload_drops_mine(image: Path) -> None:
     mine, theirs = AcqImage(image), AcqImage(image)
     theirs.rois.rename(1, "theirs")
@@ -291,6 +284,33 @@ def test_a_file_that_is_spoilt_meanwhile_is_never_replaced_silently(
         assert [backup.read_bytes() for backup in backups] == [b"\xff broken"]
 
 
+@pytest.mark.parametrize("is_edited", [False, True])
+def test_a_table_that_is_gone_is_written_again_from_memory(image: Path, is_edited: bool) -> None:
+    mine = AcqImage(image)
+    table = image.with_name(f"vessel.tif.{VELOCITY}.csv")
+    content = table.read_bytes()
+    table.unlink()
+    if is_edited:
+        mine.rois.rename(1, "mine")
+    wanted = snapshot(mine)
+    with pytest.raises(SidecarConflict, match="is gone"):
+        mine.save()
+    mine.save(keep="mine")
+    assert snapshot(mine) == snapshot(AcqImage(image)) == wanted
+    assert table.read_bytes() == content
+
+
+def test_a_save_without_an_edit_loads_what_another_program_saved(image: Path) -> None:
+    mine, theirs = AcqImage(image), AcqImage(image)
+    theirs.rois.rename(1, "theirs")
+    theirs.save()
+    before = {path: path.stat().st_mtime_ns for path in image.parent.iterdir()}
+    mine.save()
+    assert {path: path.stat().st_mtime_ns for path in image.parent.iterdir()} == before
+    assert mine.rois[1].name == "theirs"
+    assert "its changes were loaded" in [problem.action for problem in mine.problems]
+
+
 # ---- files of newer programs
 
 
@@ -322,154 +342,6 @@ def test_a_newer_version_that_came_meanwhile_is_not_overwritten(image: Path) -> 
     with pytest.raises(SaveError, match="newer program"):
         acq.save(keep="mine")
     assert files_of(image) == before
-
-
-# ---- many interleavings
-
-
-def snapshot(acq: AcqImage) -> dict[str, Any]:
-    """Return every item that a user can see, as plain values."""
-    items: dict[str, Any] = {"accepted": acq.accepted}
-    for section in acq.get_metadata_sections():
-        for name, value in section.get_values().items():
-            items[f"{section.metadata_section_id}.{name}"] = value
-    contrast = acq.get_image_contrast(0)
-    if contrast is not None:
-        items["contrast"] = contrast.to_dict()
-    for roi in acq.rois:
-        for part in ("data", "name", "note"):
-            items[f"ROI {roi.roi_id} {part}"] = roi.to_dict()[part]
-    for analysis in acq.analysis_set:
-        name, channel, roi_id = analysis.key
-        table = analysis.result.table
-        assert table is not None
-        items[f"ROI {roi_id} {name} {channel}"] = (
-            dict(analysis.detection_params),
-            analysis.result.summary,
-            table.to_csv(index=False),
-        )
-    return items
-
-
-def random_edit(acq: AcqImage, rng: random.Random, token: str) -> None:
-    ids = acq.rois.get_roi_ids()
-    top, left = rng.randrange(20), rng.randrange(8)
-    bounds = RectRoiBounds(top, top + rng.randrange(40, 60), left, left + rng.randrange(4, 12))
-    choice = rng.choice(["meta", "meta", "name", "move", "create", "delete", "measure", "accept"])
-    if choice == "meta":
-        field = rng.choice(["species", "sex", "genotype", "region"])
-        acq.apply_metadata_patch("experiment_metadata", {field: token})
-    elif choice == "create" or len(ids) < 2:
-        acq.rois.create(bounds, name=token)
-    elif choice == "name":
-        acq.rois.rename(rng.choice(ids), token)
-    elif choice == "move":
-        acq.rois.edit(rng.choice(ids), bounds)
-    elif choice == "delete":
-        acq.rois.delete(rng.choice(ids))
-    elif choice == "measure":
-        measure(acq, rng.choice(ids), rng.choice([16, 20, 24, 32]))
-    else:
-        acq.accepted = not acq.accepted
-
-
-def changed(before: dict[str, Any], after: dict[str, Any]) -> set[str]:
-    missing = object()
-    keys = before.keys() | after.keys()
-    return {key for key in keys if before.get(key, missing) != after.get(key, missing)}
-
-
-def is_roi(key: str) -> bool:
-    return key.startswith("ROI ")
-
-
-def rois_of(items: dict[str, Any]) -> dict[str, dict[str, Any]]:
-    rois: dict[str, dict[str, Any]] = {}
-    for key, value in items.items():
-        if is_roi(key):
-            _, roi_id, part = key.split(" ", 2)
-            rois.setdefault(roi_id, {})[part] = value
-    return rois
-
-
-def check_save(acq: AcqImage, loaded: dict[str, Any], rng: random.Random, image: Path) -> None:
-    """Save, and compare every item with what its last author wanted."""
-    mine = snapshot(acq)
-    disk = snapshot(AcqImage(image))
-    files = files_of(image)
-    edits = changed(loaded, mine)
-    keep = None
-    try:
-        acq.save()
-    except SidecarConflict as conflict:
-        assert conflict.conflicts
-        assert files_of(image) == files
-        assert snapshot(acq) == mine
-        keep = rng.choice([None, "mine", "both"])
-        if keep is None:
-            acq.load_sidecar_json()
-            assert snapshot(acq) == disk
-            return
-        acq.save(keep=keep)  # type: ignore[arg-type]
-        assert keep == "both" or set(files.values()) <= set(files_of(image).values())
-    saved = snapshot(AcqImage(image))
-    assert snapshot(acq) == saved
-    assert not acq.is_dirty
-    others = changed(loaded, disk)
-    for key in {*mine, *disk, *saved}:
-        if is_roi(key):
-            continue
-        if key in edits and (key not in others or keep == "mine"):
-            assert saved.get(key) == mine.get(key)
-        else:
-            assert saved.get(key) == disk.get(key)
-    rois = {"mine": rois_of(mine), "disk": rois_of(disk), "saved": rois_of(saved)}
-    is_touched = {
-        side: {roi_id for key in keys if is_roi(key) for roi_id in [key.split(" ", 2)[1]]}
-        for side, keys in (("mine", edits), ("disk", others))
-    }
-    for roi_id in {*rois["mine"], *rois["disk"]}:
-        here, there, now = (rois[side].get(roi_id) for side in ("mine", "disk", "saved"))
-        if roi_id not in is_touched["disk"]:
-            assert now == here
-        elif roi_id not in is_touched["mine"]:
-            assert now == there
-        elif keep == "mine":
-            assert here is None or here in rois["saved"].values() or merges(here, there, now)
-        else:
-            assert there is None or there in rois["saved"].values() or merges(here, there, now)
-            assert here is None or here in rois["saved"].values() or merges(here, there, now)
-
-
-def merges(
-    here: dict[str, Any] | None, there: dict[str, Any] | None, now: dict[str, Any] | None
-) -> bool:
-    """Tell whether each part of a ROI is that of one of two versions."""
-    if here is None or there is None or now is None:
-        return False
-    parts = {*here, *there, *now}
-    return all(now.get(part) in (here.get(part), there.get(part)) for part in parts)
-
-
-@pytest.mark.slow
-@pytest.mark.parametrize("part", range(4))
-def test_random_interleavings_of_two_writers_lose_nothing(image: Path, part: int) -> None:
-    original = {path.name: path.read_bytes() for path in image.parent.iterdir()}
-    for seed in range(part * 250, (part + 1) * 250):
-        rng = random.Random(seed)
-        for path in image.parent.iterdir():
-            path.unlink()
-        for name, data in original.items():
-            image.with_name(name).write_bytes(data)
-        writers = [AcqImage(image), AcqImage(image)]
-        loaded = [snapshot(writer) for writer in writers]
-        for step in range(rng.randrange(4, 12)):
-            who = rng.randrange(2)
-            for edit in range(rng.randrange(1, 3)):
-                random_edit(writers[who], rng, f"{seed}-{step}-{edit}")
-            if rng.random() < 0.6:
-                check_save(writers[who], loaded[who], rng, image)
-                loaded[who] = snapshot(writers[who])
 
 
 def test_what_is_read_while_another_saves_is_of_one_save(

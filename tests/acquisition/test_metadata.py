@@ -84,6 +84,19 @@ def test_assignment_is_validated_and_announced() -> None:
         section.depth = float("inf")
 
 
+def test_a_patch_is_announced_when_all_of_it_is_set() -> None:
+    section = ExperimentMetadata(sex="f")
+    seen: list[tuple[str, Any, str, float | None]] = []
+    section.events.connect(
+        lambda event: seen.append((event.signal.name, event.args, section.species, section.depth))
+    )
+    section.update_values({"species": "rat", "sex": "f", "depth": 80})
+    assert seen == [
+        ("species", ("rat", ""), "rat", 80.0),
+        ("depth", (80.0, None), "rat", 80.0),
+    ]
+
+
 def test_dirty_follows_the_values() -> None:
     section = ExperimentMetadata(species="mouse")
     section.species = "rat"

@@ -58,6 +58,20 @@ def source() -> OneRoi:
     return OneRoi(streaks.image)
 
 
+DEFAULTS = {
+    "window_width": 64,
+    "method": "normalized",
+    "step_fraction": 0.25,
+    "background": "record",
+    "smoothing_um": 0.5,
+    "min_overlap_px": 0,
+    "speed_min": 0.0,
+    "speed_max": 0.0,
+    "direction": "any",
+    "min_confidence": 0.8,
+}
+
+
 @pytest.fixture
 def analyses(source: OneRoi) -> AnalysisSet:
     return AnalysisSet(source)
@@ -71,7 +85,7 @@ def test_a_run_creates_measures_and_announces(analyses: AnalysisSet) -> None:
     assert seen == [("added", KEY), ("updated", KEY)]
     assert analyses.as_list() == [analysis]
     assert analyses.get(KEY) is analysis
-    assert analysis.detection_params == {"window_width": 32}
+    assert analysis.detection_params == {**DEFAULTS, "window_width": 32}
     assert analysis.result.summary["velocity_mean"] == pytest.approx(750, rel=0.1)
     assert analyses.is_dirty
 
@@ -92,7 +106,7 @@ def test_a_cancelled_run_leaves_the_earlier_result(analyses: AnalysisSet) -> Non
         analyses.run_analysis(KEY, {"window_width": 16}, context)
     analysis = analyses[KEY]
     assert analysis.result is earlier
-    assert analysis.detection_params == {"window_width": 32}
+    assert analysis.detection_params == {**DEFAULTS, "window_width": 32}
 
 
 def test_a_failed_first_run_leaves_nothing_behind(analyses: AnalysisSet) -> None:
@@ -112,7 +126,7 @@ def test_bad_parameters_are_named(analyses: AnalysisSet, params: dict[str, Any])
 
 
 def test_a_fresh_record_lists_every_parameter(analyses: AnalysisSet) -> None:
-    assert analyses.create(KEY).detection_params == {"window_width": 64}
+    assert analyses.create(KEY).detection_params == DEFAULTS
 
 
 def test_parameters_are_changed_by_name_only_through_the_method(analyses: AnalysisSet) -> None:
@@ -200,6 +214,16 @@ def test_analyses_of_a_deleted_roi_come_back_when_the_deletion_is_undone(
     analyses.bring_back(1)
     assert analyses.as_list() == [analysis]
     assert not analyses.is_dirty
+
+
+def test_analyses_come_back_in_the_order_of_creation(analyses: AnalysisSet) -> None:
+    created = [analyses.create((KEY[0], 0, roi_id)) for roi_id in (2, 1, 3)]
+    for roi_id in (1, 2):
+        analyses.set_aside(roi_id)
+    created.append(analyses.create((KEY[0], 0, 4)))
+    for roi_id in (1, 2):
+        analyses.bring_back(roi_id)
+    assert analyses.as_list() == created
 
 
 def test_a_run_does_not_see_edits_made_after_it_was_prepared(

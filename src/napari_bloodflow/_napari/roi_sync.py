@@ -176,6 +176,11 @@ class RoiSync:
             sorted(held.roi_id for held in self._held if held.reason and held.roi_id is not None)
         )
 
+    @property
+    def is_drawing(self) -> bool:
+        """True while the user draws a shape or drags one."""
+        return self._is_pressed or self._is_adding
+
     def redraw_unusable(self) -> None:
         """Draw the ROIs with an unusable shape where the RoiSet has them."""
         if self._can_write and self._has_expected_count:
@@ -251,7 +256,7 @@ class RoiSync:
         prepare_drawing(self._layer)
 
     def _on_items_changed(self) -> None:
-        if not (self._is_busy or self._is_drawing) and self._has_expected_count:
+        if not (self._is_busy or self._is_adding) and self._has_expected_count:
             self._announce()
 
     def _on_rois_changed(self) -> None:
@@ -267,14 +272,14 @@ class RoiSync:
             self._announce()
 
     @property
-    def _is_drawing(self) -> bool:
+    def _is_adding(self) -> bool:
         # An add() that fails says "adding" and nothing more, hence the second question.
         before = self._count_before_adding
         return before is not None and self._layer.nshapes > before
 
     @property
     def _can_write(self) -> bool:
-        return not (self._is_busy or self._is_pressed or self._is_drawing)
+        return not (self._is_busy or self.is_drawing)
 
     @property
     def _has_expected_count(self) -> bool:
@@ -294,7 +299,7 @@ class RoiSync:
         if self._is_busy or not self._is_bound:
             return
         self._is_pending = True
-        if self._is_drawing:
+        if self._is_adding:
             return
         with self._occupied():
             self._pull()

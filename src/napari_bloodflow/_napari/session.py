@@ -25,6 +25,12 @@ from napari_bloodflow._napari.layers import (
     shown_contrast,
 )
 from napari_bloodflow._napari.roi_sync import RoiSync
+from napari_bloodflow._napari.undo import (
+    bind_undo_keys,
+    redo_edit,
+    unbind_undo_keys,
+    undo_edit,
+)
 from napari_bloodflow.acquisition.acq_image import AcqImage
 
 if TYPE_CHECKING:
@@ -222,11 +228,13 @@ class ViewerSession:
                 shown.image_layers.append(layer)
                 layer.events.contrast_limits.connect(self._on_contrast)
                 layer.events.colormap.connect(self._on_contrast)
+                bind_undo_keys(layer, self._on_undo_key, self._on_redo_key)
                 self._arrange(shown)
         elif isinstance(layer, Shapes) and shown.roi_layer is None:
             shown.roi_layer = layer
             shown.sync = RoiSync(shown.acq.rois, layer)
             shown.sync.notice.connect(self._on_notice)
+            bind_undo_keys(layer, self._on_undo_key, self._on_redo_key)
             self._arrange(shown)
         self.layers_changed.emit()
         self.activate(shown)
@@ -237,6 +245,8 @@ class ViewerSession:
         shown = self.find(mark.acq.path) if mark else None
         if shown is None:
             return
+        if layer in shown.layers:
+            unbind_undo_keys(layer)
         if layer in shown.image_layers:
             shown.image_layers.remove(layer)
             layer.events.contrast_limits.disconnect(self._on_contrast)
@@ -305,6 +315,16 @@ class ViewerSession:
 
     def _on_notice(self, text: str) -> None:
         self.viewer.status = text
+
+    def _on_undo_key(self, layer: Layer) -> None:
+        for shown in self._shown:
+            if layer in shown.layers:
+                self._on_notice(undo_edit(shown))
+
+    def _on_redo_key(self, layer: Layer) -> None:
+        for shown in self._shown:
+            if layer in shown.layers:
+                self._on_notice(redo_edit(shown))
 
     # ---- layout on the canvas
 

@@ -2,21 +2,19 @@
 
 from __future__ import annotations
 
+from collections import deque
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 from psygnal import Signal
 
+from napari_bloodflow.acquisition.acq_models import AcqModels
 from napari_bloodflow.acquisition.calibration_choice import (
-    calibration_of_header,
     calibration_patch,
-    combine_readings,
-    disagreement,
-    doubts,
 )
 from napari_bloodflow.acquisition.contrast import default_color_lut
-from napari_bloodflow.acquisition.contrast_table import ContrastTable
+from napari_bloodflow.acquisition.history import EditHistory, EditState
 from napari_bloodflow.acquisition.images import AcqImages
 from napari_bloodflow.acquisition.list_rows import FILE_LIST_SCHEMA, schema_row, tree_rows
 from napari_bloodflow.acquisition.merged_save import save_merged
@@ -27,9 +25,7 @@ from napari_bloodflow.acquisition.metadata import (
 )
 from napari_bloodflow.acquisition.paths import SUPPORTED_EXTENSIONS, is_supported
 from napari_bloodflow.acquisition.roi import LineROI, RectROI
-from napari_bloodflow.acquisition.roi_set import RoiSet, RoiSetChange
 from napari_bloodflow.acquisition.sidecar_state import RenderedSidecar, SidecarState
-from napari_bloodflow.acquisition.velocity_check import VelocityCheck
 from napari_bloodflow.analysis.analysis_set import AnalysisSet
 from napari_bloodflow.analysis.base import AnalysisInputs, AnalysisState
 from napari_bloodflow.errors import (
@@ -40,7 +36,6 @@ from napari_bloodflow.errors import (
     UnknownRoiError,
     UnsupportedFileError,
 )
-from napari_bloodflow.problems import Problem
 from napari_bloodflow.storage.sidecar import image_path_of_sidecar, sidecar_path
 from napari_bloodflow.storage.tables import table_path
 from napari_bloodflow.storage.transaction import write_transaction
@@ -51,11 +46,17 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from napari_bloodflow.acquisition.contrast import ImageContrast
-    from napari_bloodflow.analysis.base import Analysis, AnalysisKey
+    from napari_bloodflow.acquisition.roi_set import RoiSet, RoiSetChange
+    from napari_bloodflow.acquisition.sidecar_merge import SidecarContent
+    from napari_bloodflow.analysis.base import AnalysisKey
     from napari_bloodflow.calibration import Calibration
+    from napari_bloodflow.problems import Problem
     from napari_bloodflow.schema import Schema
 
 __all__ = ["AcqImage"]
+
+_REMEMBERED_SAVES = 20
+"""Earlier contents that are told from new ones when another program brings them back."""
 
 _READING_ATTEMPTS = 5
 """Readings after which files that another program is saving are taken as they are."""
@@ -102,18 +103,15 @@ class AcqImage:
                 self._path,
                 f"the extension {self._path.suffix!r} is not supported; supported are {supported}",
             )
-        self._images = AcqImages(self._path)
-        self._rois = RoiSet(self._images.bounds)
-        self._analysis_set = AnalysisSet(self)
-        self._experiment = ExperimentMetadata()
-        self._contrast = ContrastTable()
-        self._accepted = self._saved_accepted = True
-        self._calibration_source = "none"
-        self._saved_source = "none"
-        self._calibration_choices: tuple[Calibration, ...] = ()
-        self._velocity_check = VelocityCheck(self._analysis_set)
+        self._models = AcqModels(AcqImages(self._path), AnalysisSet(self))
+        self._images = self._models.images
+        self._rois = self._models.rois
+        self._analysis_set = self._models.analysis_set
+        self._past: deque[SidecarContent] = deque(maxlen=_REMEMBERED_SAVES)
         self._is_loading = False
         self._connect()
+        self._history = EditHistory(self._models.capture, self._restore_edits)
+        self.changed.connect(self._history.record)
         self.load_sidecar_json()
 
     def __repr__(self) -> str:
@@ -162,7 +160,7 @@ class AcqImage:
     @property
     def experiment_metadata(self) -> ExperimentMetadata:
         """What was imaged."""
-        return self._experiment
+        return self._models.experiment
 
     @property
     def header(self) -> AcqImageHeader:
@@ -170,46 +168,38 @@ class AcqImage:
         return self._images.header
 
     @property
+    def history(self) -> EditHistory:
+        """Undo and redo of edits of ROIs, metadata, calibration and the mark, since the load."""
+        return self._history
+
+    @property
     def problems(self) -> tuple[Problem, ...]:
         """What was wrong with the files beside the image, and what was done about it."""
-        doubtful = [
-            Problem(
-                self.name, "calibration", doubt, f"{self.calibration} is used; check and correct it"
-            )
-            for doubt in self.calibration_doubts
-            if self._calibration_source != "user"
-        ]
-        return (*self._state.problems, *doubtful)
+        doubtful = self._models.doubtful_calibration()
+        return (*self._state.problems, *self._state.strict_problems(), *doubtful)
 
     @property
     def accepted(self) -> bool:
         """The curator's mark."""
-        return self._accepted
+        return self._models.accepted
 
     @accepted.setter
     def accepted(self, value: bool) -> None:
-        if bool(value) != self._accepted:
-            self._accepted = bool(value)
+        if bool(value) != self._models.accepted:
+            self._models.accepted = bool(value)
             self.changed.emit()
 
     @property
     def is_dirty(self) -> bool:
         """True if anything differs from what is on disk."""
-        return (
-            self._rois.is_dirty
-            or self._analysis_set.is_dirty
-            or self._accepted != self._saved_accepted
-            or self._calibration_source != self._saved_source
-            or self._contrast.is_dirty
-            or any(section.is_dirty() for section in self.get_metadata_sections())
-        )
+        return self._models.is_dirty or self._state.is_dirty
 
     # ---- calibration
 
     @property
     def calibration(self) -> Calibration:
         """Seconds per line and micrometres per pixel, with their source."""
-        return calibration_of_header(self.header, self._calibration_source)
+        return self._models.calibration
 
     def get_image_physical_units(self) -> tuple[float, float]:
         """Return ``(step_y, step_x)``: time of a line and pixel size, in the header's units.
@@ -221,7 +211,7 @@ class AcqImage:
     @property
     def calibration_doubts(self) -> tuple[str, ...]:
         """What is hard to believe in the calibration, in words; empty if nothing is."""
-        return doubts(self.calibration, self._images.bounds.num_columns)
+        return self._models.calibration_doubts
 
     @property
     def calibration_choices(self) -> tuple[Calibration, ...]:
@@ -229,7 +219,7 @@ class AcqImage:
 
         That of the image is used until :meth:`set_calibration` decides.
         """
-        return self._calibration_choices
+        return self._models.calibration_choices
 
     def set_calibration(self, dt_s: float, dx_um: float) -> None:
         """Set the calibration by hand.
@@ -249,14 +239,14 @@ class AcqImage:
         self.apply_metadata_patch(
             AcqImageHeader.metadata_section_id, calibration_patch(dt_s, dx_um)
         )
-        if self._calibration_source != "user":
+        if self._models.calibration_source != "user":
             self._on_header_changed()
 
     # ---- contrast
 
     def get_image_contrast(self, channel: int) -> ImageContrast | None:
         """Return the display state of a channel, or None if it has none yet."""
-        return self._contrast.get(channel)
+        return self._models.contrast.get(channel)
 
     def set_image_contrast(self, channel: int, contrast: ImageContrast) -> None:
         """Keep a copy of a display state for a channel.
@@ -267,7 +257,7 @@ class AcqImage:
             If the channel does not exist.
         """
         self._check_channel(channel)
-        if self._contrast.set(channel, contrast):
+        if self._models.contrast.set(channel, contrast):
             self.changed.emit()
 
     def ensure_image_contrast_from_plane(
@@ -300,7 +290,7 @@ class AcqImage:
             If the channel does not exist or the plane is empty.
         """
         self._check_channel(channel)
-        return self._contrast.seed(
+        return self._models.contrast.seed(
             channel,
             plane,
             color_lut=default_color_lut,
@@ -321,7 +311,7 @@ class AcqImage:
 
     def get_metadata_sections(self) -> tuple[MetadataSection, ...]:
         """Return the experiment section and the header section."""
-        return (self._experiment, self.header)
+        return self._models.sections
 
     def get_metadata_section(self, section_id: str) -> MetadataSection:
         """Return a section by its id.
@@ -464,7 +454,7 @@ class AcqImage:
 
         They are shown as the speed; the files keep them until :meth:`repair_velocity`.
         """
-        return self._velocity_check.reciprocal
+        return self._models.velocity_check.reciprocal
 
     def repair_velocity(self) -> tuple[AnalysisKey, ...]:
         """Have the next save write the speed in place of its reciprocal.
@@ -477,7 +467,7 @@ class AcqImage:
         tuple of AnalysisKey
             What was repaired, see `reciprocal_velocities`.
         """
-        keys = self._velocity_check.repair()
+        keys = self._models.velocity_check.repair()
         for key in keys:
             self._state.needs_backup |= {
                 self._state.path,
@@ -501,32 +491,20 @@ class AcqImage:
         A bad file leaves a working object and entries in `problems`; so does a save that was
         interrupted, which is completed or undone first.
         """
+        self._past.clear()
+        self._reload()
+
+    def _reload(self) -> None:
         with self._quietly():
             for _ in range(_READING_ATTEMPTS):
-                self._load(SidecarState(self._path))
+                self._state = SidecarState(self._path)
+                self._models.load(self._state, self)
                 if not self._state.is_torn():
                     break
+        self._history.clear()
         self.reloaded.emit()
         self.calibration_changed.emit(self.calibration)
         self.changed.emit()
-
-    def _load(self, state: SidecarState) -> None:
-        self._state = state
-        state.read()
-        self._load_accepted(state)
-        self._rois.restore(state.load_rois(self._images.bounds))
-        self._rois.set_clean()
-        self._experiment.update_values(ExperimentMetadata().get_values())
-        state.section_values("experiment_metadata", self._experiment)
-        self._experiment.set_clean()
-        self._load_calibration(state)
-        self._load_contrast(state)
-        self._analysis_set.replace_all(state.load_analyses(self))
-        for analysis in self._analysis_set:
-            analysis.remember_state()
-        self._check_velocities(state)
-        state.remember_results(self._analysis_set)
-        self._analysis_set.set_clean()
 
     @contextmanager
     def _quietly(self) -> Iterator[None]:
@@ -547,17 +525,24 @@ class AcqImage:
         SaveError
             If it cannot be written; the old one is then still there.
         """
-        contents = self._contents(self._render(self._analysis_set.as_list()))
+        if not self.is_dirty and self._state.is_on_disk():
+            return
+        contents = self._contents(self._models.render(self._state))
         self._state.write(contents)
         self.changed.emit()
 
-    def save(self, *, keep: Literal["mine", "both"] | None = None) -> None:
+    def save(
+        self,
+        *,
+        keep: Literal["mine", "both"] | None = None,
+        strict_tables: bool | None = None,
+    ) -> None:
         """Write the sidecar and all tables that changed; the image is not touched.
 
         All files change together or, whatever happens, none does. One that holds what is to be
-        saved already is not touched. What another program changed in the files since they were
-        read is kept: its changes and those made here are saved together and loaded, and
-        `problems` tells.
+        saved already is not touched, and none is if nothing was edited. What another program
+        changed in the files since they were read is kept: its changes and those made here are
+        saved together and loaded, and `problems` tells.
 
         Parameters
         ----------
@@ -566,6 +551,8 @@ class AcqImage:
             and keeps a backup of the files. ``"both"`` leaves what is on disk and adds a ROI of
             mine with its results as a new ROI; other values of mine go into a copy of the
             sidecar, ``<file>.json.mine-<UTC time>``. By default nothing is decided.
+        strict_tables : bool, optional
+            Set `strict_tables` first. By default it stays as it is.
 
         Raises
         ------
@@ -575,21 +562,55 @@ class AcqImage:
             If a file cannot be written, or was written by a newer program; everything is still
             unsaved then.
         """
+        if strict_tables is not None:
+            self.strict_tables = strict_tables
+        is_edited = self.is_dirty
+        if not is_edited and self._state.is_on_disk():
+            return
         analyses = self._analysis_set.as_list()
-        rendered = self._render(analyses)
+        rendered = self._models.render(self._state)
         contents = {**self._state.render_tables(analyses), **self._contents(rendered)}
+        before = self._state.content()
         try:
             self._state.write(contents)
         except FilesChangedError:
-            mine = self._state.edited_content(rendered, self._edits(), analyses)
-            mine.private |= self._private_state()
-            report = save_merged(self._state, mine, rendered.document, contents, self, keep)
-            self.load_sidecar_json()
+            mine = None
+            if is_edited:
+                mine = self._state.edited_content(rendered, self._models.edits(), analyses)
+                mine.private.pop("calibration_source", None)
+                mine.private |= self._models.private_state(self._state)
+            whole = self._state.render_tables(analyses, self._path) | contents
+            report = save_merged(
+                self._state, mine, rendered.document, whole, self, keep, self._past
+            )
+            self._reload()
             self._state.problems.extend(report)
         else:
             self._state.set_saved(rendered, analyses)
-            self._set_clean()
+            self._models.set_clean()
+        self._past.append(before)
         self.changed.emit()
+
+    @property
+    def strict_tables(self) -> bool:
+        """Whether tables are written without our own columns, for folders shared with CloudScope.
+
+        CloudScope cannot save after one of several ROIs was run again if a table has further
+        columns than its own. What is left out (`columns_left_out`) stays in memory until the
+        image is loaded again. Kept in ``<path>.bloodflow.json`` by the next save.
+        """
+        return self._state.strict_tables
+
+    @strict_tables.setter
+    def strict_tables(self, value: bool) -> None:
+        if bool(value) != self._state.strict_tables:
+            self._state.strict_tables = bool(value)
+            self.changed.emit()
+
+    @property
+    def columns_left_out(self) -> tuple[str, ...]:
+        """Columns of the present results that strict tables leave out, empty if not strict."""
+        return self._models.own_columns() if self.strict_tables else ()
 
     @property
     def read_only_reason(self) -> str:
@@ -601,34 +622,7 @@ class AcqImage:
 
     def _contents(self, rendered: RenderedSidecar) -> dict[Path, bytes]:
         contents = {self._state.path: self._state.encode(rendered.document)}
-        return contents | self._state.render_private(self._private_state())
-
-    def _private_state(self) -> dict[str, Any]:
-        return {"calibration_source": "user"} if self._calibration_source == "user" else {}
-
-    def _edits(self) -> dict[str, Any]:
-        """Return what the user edited, ROIs and analyses apart, as entries of the document."""
-        edits: dict[str, Any] = {}
-        if self._accepted != self._saved_accepted:
-            edits["accepted"] = self._accepted
-        for key, (section, edited) in self._sections().items():
-            values = section.to_dict()
-            edits[key] = {name: values[name] for name in edited}
-        edits["image_contrast"] = self._contrast.edits()
-        return {key: value for key, value in edits.items() if value != {}}
-
-    def _sections(self) -> dict[str, tuple[MetadataSection, set[str]]]:
-        """Return the sections by their key in the document, with their edited fields."""
-        edited = self.header.changed_fields()
-        if self._calibration_source != self._saved_source:
-            edited |= calibration_patch(None, None).keys()
-        for axis in "yx":
-            pair = {f"physical_unit_{axis}", f"physical_label_{axis}"}
-            edited |= pair if pair & edited else set()
-        return {
-            "experiment_metadata": (self._experiment, self._experiment.changed_fields()),
-            "image_header_metadata": (self.header, edited),
-        }
+        return contents | self._state.render_private(self._models.private_state(self._state))
 
     def save_copy(self, sidecar: str | Path) -> list[Path]:
         """Write the present state as the sidecar files of another name; nothing becomes clean.
@@ -651,76 +645,13 @@ class AcqImage:
         analyses = self._analysis_set.as_list()
         target = image_path_of_sidecar(Path(sidecar).expanduser().resolve())
         contents = self._state.render_tables(analyses, target)
-        contents[sidecar_path(target)] = self._state.encode(self._render(analyses).document)
+        contents[sidecar_path(target)] = self._state.encode(
+            self._models.render(self._state).document
+        )
         for path in contents:
             if path.exists():
                 raise SaveError(path, "exists already; a copy never replaces a file")
         return write_transaction(target, contents, expected=dict.fromkeys(contents))
-
-    def _render(self, analyses: list[Analysis]) -> RenderedSidecar:
-        return self._state.render(
-            accepted=self._accepted,
-            rois=self._rois.snapshot(),
-            sections=self._sections(),
-            contrast=self._contrast.to_dict(),
-            analyses=analyses,
-        )
-
-    def _set_clean(self) -> None:
-        self._rois.set_clean()
-        self._analysis_set.set_clean()
-        for section in self.get_metadata_sections():
-            section.set_clean()
-        self._contrast.set_clean()
-        self._saved_accepted = self._accepted
-        self._saved_source = self._calibration_source
-
-    # ---- loading, part by part
-
-    def _load_accepted(self, state: SidecarState) -> None:
-        accepted = state.document.get("accepted", True)
-        if not isinstance(accepted, bool):
-            understood = str(accepted).strip().lower() not in {"false", "0", "no", "none", ""}
-            state.note("accepted", f"is {accepted!r}, not true or false", f"taken as {understood}")
-            accepted = understood
-        self._accepted = self._saved_accepted = accepted
-
-    def _load_calibration(self, state: SidecarState) -> None:
-        dt_s, dx_um, source = combine_readings(self._images.calibration_readings)
-        self.header.update_values(calibration_patch(dt_s, dx_um))
-        self._calibration_source = source
-        self._calibration_choices = ()
-        of_file = self.calibration
-        stored = AcqImageHeader()
-        state.section_values("image_header_metadata", stored)
-        chosen_by_user = state.private.get("calibration_source") == "user"
-        of_sidecar = calibration_of_header(stored, "user" if chosen_by_user else "sidecar")
-        if of_sidecar.is_known and (chosen_by_user or not of_file.is_known):
-            self._images.replace_header(stored)
-            self._calibration_source = of_sidecar.source
-        elif of_sidecar.is_known and (difference := disagreement(of_file, of_sidecar)):
-            self._calibration_choices = (of_file, of_sidecar)
-            state.note(
-                "image_header_metadata",
-                f"the image and the sidecar disagree: {difference}",
-                f"{of_file.source} is used; set the calibration by hand if the sidecar is right",
-            )
-        self._saved_source = self._calibration_source
-        self.header.set_clean()
-
-    def _load_contrast(self, state: SidecarState) -> None:
-        entries = state.document.get("image_contrast", {})
-        if not isinstance(entries, dict):
-            state.note_misshapen("image_contrast", "an object", "contrast is chosen anew")
-            entries = {}
-        for key, reason in self._contrast.load(entries, self._images.num_channels):
-            state.note(f"image_contrast.{key}", reason, "contrast is chosen anew")
-
-    def _check_velocities(self, state: SidecarState) -> None:
-        for key, what, action in self._velocity_check.correct(self.calibration):
-            name = table_path(self._path, key.analysis_name).name
-            where = f"channel {key.channel}, ROI {key.roi_id}"
-            state.problems.append(Problem(name, where, what, action))
 
     # ---- reacting to the models
 
@@ -729,7 +660,7 @@ class AcqImage:
         analyses = self._analysis_set
         for signal in (analyses.added, analyses.removed, analyses.updated):
             signal.connect(self._on_changed)
-        self._experiment.events.connect(self._on_changed)
+        self._models.experiment.events.connect(self._on_changed)
         self.header.events.connect(self._on_header_changed)
 
     def _on_changed(self) -> None:
@@ -739,8 +670,7 @@ class AcqImage:
     def _on_header_changed(self) -> None:
         if self._is_loading:
             return
-        self._calibration_source = "user"
-        self._calibration_choices = ()
+        self._models.calibration_source = "user"
         self.calibration_changed.emit(self.calibration)
         self.changed.emit()
 
@@ -752,3 +682,18 @@ class AcqImage:
         for roi_id in change.added:
             self._analysis_set.bring_back(roi_id)
         self.changed.emit()
+
+    # ---- undo and redo
+
+    def _restore_edits(self, state: EditState) -> None:
+        self._rois.restore(state.rois)
+        self._models.experiment.update_values(state.experiment)
+        self.accepted = state.accepted
+        present = self.header.get_values()
+        patch = {name: value for name, value in state.header.items() if value != present[name]}
+        if patch or state.calibration_source != self._models.calibration_source:
+            self._models.calibration_source = state.calibration_source
+            with self._quietly():  # an edit would make the user the source
+                self.header.update_values(patch)
+            self.calibration_changed.emit(self.calibration)
+            self.changed.emit()

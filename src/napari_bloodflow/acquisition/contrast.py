@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from napari_bloodflow.schema import to_float
+
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
@@ -113,9 +115,10 @@ class ImageContrast:
             value = entry.get(name)
             if isinstance(value, bool) or not isinstance(value, (int, float)):
                 raise ValueError(f"{name} is {value!r}, not a number")
-            if not abs(value) < float("inf"):
-                raise ValueError(f"{name} is not finite")
-            numbers.append(float(value))
+            try:
+                numbers.append(to_float(value))
+            except ValueError as error:
+                raise ValueError(f"{name} {error}") from None
         return cls(str(entry.get("color_lut", "Gray")), *numbers)
 
 

@@ -56,6 +56,11 @@ class AcqImages:
         )
 
     @property
+    def name(self) -> str:
+        """Name of the file."""
+        return self._file_header.path.name
+
+    @property
     def header(self) -> AcqImageHeader:
         """Shape, type and calibration, as a metadata section."""
         return self._header

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import math
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 from napari_bloodflow.acquisition.analysis_records import record_key, record_rank
 from napari_bloodflow.acquisition.sidecar_merge import Keep, Merged, SidecarContent, merge_sidecars
 from napari_bloodflow.acquisition.sidecar_state import SidecarState, table_columns
+from napari_bloodflow.acquisition.table_columns import strict_rows
 from napari_bloodflow.errors import FilesChangedError, SaveError, SidecarConflict
 from napari_bloodflow.problems import Problem
 from napari_bloodflow.storage.sidecar import encode_sidecar
@@ -15,10 +17,13 @@ from napari_bloodflow.storage.tables import encode_table, table_path
 from napari_bloodflow.storage.transaction import write_transaction
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
     from pathlib import Path
     from typing import Any
 
-    from napari_bloodflow.analysis.base import AnalysisSource
+    import pandas as pd
+
+    from napari_bloodflow.analysis.base import AnalysisKey, AnalysisSource
 
 __all__ = ["save_merged"]
 
@@ -27,11 +32,12 @@ _ATTEMPTS = 5
 
 def save_merged(
     state: SidecarState,
-    mine: SidecarContent,
+    mine: SidecarContent | None,
     rendered: dict[str, Any],
     whole: dict[Path, bytes],
     source: AnalysisSource,
     keep: Keep | None,
+    past: Sequence[SidecarContent],
 ) -> list[Problem]:
     """Write what was changed here into the files as they are now.
 
@@ -39,8 +45,9 @@ def save_merged(
     ----------
     state : SidecarState
         The files as they were read.
-    mine : SidecarContent
-        The same with the changes made here, and nothing else.
+    mine : SidecarContent or None
+        The same with the changes made here, and nothing else. None if there are none: nothing is
+        written then, unless a file was spoilt.
     rendered : dict
         The whole document as it would be written had nobody else changed it.
     whole : dict of pathlib.Path to bytes
@@ -49,6 +56,8 @@ def save_merged(
         The acquisition.
     keep : {"mine", "both"} or None
         What to do with conflicts; None raises.
+    past : sequence of SidecarContent
+        What was read or saved before the files were read last.
 
     Returns
     -------
@@ -63,7 +72,8 @@ def save_merged(
     SaveError
         If a file cannot be written.
     """
-    base = state.content()
+    base, is_edited = state.content(), mine is not None
+    mine = mine or base
     for _ in range(_ATTEMPTS):
         theirs = _read_again(state, mine, source)
         if theirs.read_only_reason:
@@ -71,9 +81,11 @@ def save_merged(
         spoilt = _spoilt_files(base, mine, state, theirs)
         if spoilt and keep is None:
             raise SidecarConflict(list(spoilt), (), next(iter(spoilt.values())))
-        merged = merge_sidecars(base, mine, theirs.content(), keep)
+        merged = merge_sidecars(base, mine, theirs.content(), keep, past)
         if merged.conflicts and keep is None:
             raise SidecarConflict([state.path], merged.conflicts)
+        if not (is_edited or spoilt or merged.conflicts):
+            return _report(state.path, merged, keep, spoilt, None, "its changes were loaded")
         contents = whole if spoilt else _encode(merged, theirs, rendered)
         backups = set(contents) if keep == "mine" or spoilt else theirs.needs_backup
         kept_apart = [c for c in merged.conflicts if c.is_value] if keep == "both" else []
@@ -120,9 +132,17 @@ def _spoilt_files(
 def _encode(merged: Merged, theirs: SidecarState, rendered: dict[str, Any]) -> dict[Path, bytes]:
     """Return the files of a merged content, tables first; tables without a change are left out."""
     content, before = merged.content, theirs.content().blocks
+    is_strict = content.private.get("strict_tables") is True
+    records = {key: r for r in content.document["analysis"] if (key := _key(r)) is not None}
+
+    def written(key: AnalysisKey, rows: pd.DataFrame) -> pd.DataFrame:
+        summary = records.get(key, {}).get("summary")
+        known = summary if isinstance(summary, dict) else None
+        return strict_rows(key.analysis_name, known, rows) if is_strict else rows
+
     contents: dict[Path, bytes] = {}
     for name in {key.analysis_name: None for key in (*content.blocks, *before)}:
-        blocks = {k: block for k, block in content.blocks.items() if k.analysis_name == name}
+        blocks = {k: written(k, b) for k, b in content.blocks.items() if k.analysis_name == name}
         present = {k: block for k, block in before.items() if k.analysis_name == name}
         if list(blocks) == list(present) and all(blocks[k] is present[k] for k in blocks):
             continue
@@ -132,16 +152,19 @@ def _encode(merged: Merged, theirs: SidecarState, rendered: dict[str, Any]) -> d
             foreign=content.loose_rows.get(name),
         )
     document = {**rendered, **content.document}
-    document["analysis"] = sorted(document["analysis"], key=_rank)
+    document["analysis"] = sorted(
+        document["analysis"],
+        key=lambda r: (True, math.inf) if (key := _key(r)) is None else record_rank(key, records),
+    )
     contents[theirs.path] = encode_sidecar(document)
     return contents | theirs.render_private(content.private)
 
 
-def _rank(record: Any) -> float:
+def _key(record: Any) -> AnalysisKey | None:
     try:
-        return record_rank(record_key(record))
+        return record_key(record)
     except ValueError:
-        return float("inf")
+        return None
 
 
 def _mine_path(sidecar: Path) -> Path:
@@ -150,7 +173,12 @@ def _mine_path(sidecar: Path) -> Path:
 
 
 def _report(
-    path: Path, merged: Merged, keep: Keep | None, spoilt: dict[Path, str], mine: Path | None
+    path: Path,
+    merged: Merged,
+    keep: Keep | None,
+    spoilt: dict[Path, str],
+    mine: Path | None,
+    taken_how: str = "its changes and yours are saved together",
 ) -> list[Problem]:
     report = [
         Problem(file.name, "", reason, "it was written again, a copy of what was there is kept")
@@ -162,7 +190,7 @@ def _report(
                 path.name,
                 "",
                 f"another program changed it meanwhile: {'; '.join(merged.taken)}",
-                "its changes and yours are saved together",
+                taken_how,
             )
         )
     for conflict in merged.conflicts if not spoilt else ():

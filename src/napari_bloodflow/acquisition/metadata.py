@@ -6,6 +6,7 @@ format finds them.
 
 from __future__ import annotations
 
+from contextlib import ExitStack
 from typing import TYPE_CHECKING, Annotated, Any, ClassVar
 
 from psygnal import SignalGroupDescriptor
@@ -19,6 +20,7 @@ from napari_bloodflow.schema import (
     field,
     plain_validation_message,
     schema_of,
+    to_float,
 )
 
 if TYPE_CHECKING:
@@ -65,7 +67,7 @@ class MetadataSection(BaseModel):
         return self.model_dump()
 
     def update_values(self, patch: Mapping[str, Any]) -> None:
-        """Change several fields, all or none.
+        """Change several fields, all or none; they are announced when all are set.
 
         Parameters
         ----------
@@ -94,9 +96,12 @@ class MetadataSection(BaseModel):
             checked = type(self).model_validate({**self.get_values(), **patch})
         except ValidationError as error:
             raise ValueError(plain_validation_message(error)) from None
-        for name in patch:
-            value = getattr(checked, name)
-            if value != getattr(self, name):
+        values = {name: getattr(checked, name) for name in patch}
+        fresh = {name: value for name, value in values.items() if value != getattr(self, name)}
+        with ExitStack() as pauses:
+            for name in reversed(fresh):
+                pauses.enter_context(self.events[name].paused())
+            for name, value in fresh.items():
                 setattr(self, name, value)
 
     def is_dirty(self) -> bool:
@@ -162,8 +167,11 @@ class ExperimentMetadata(MetadataSection):
 def _to_step(value: Any) -> float:
     if isinstance(value, bool) or value is None:
         raise ValueError("must be a number above zero")
-    number = float(value)
-    if not 0 < number < float("inf"):
+    try:
+        number = to_float(value)
+    except ValueError:
+        number = 0.0
+    if not number > 0:
         raise ValueError("must be a finite number above zero")
     return number
 

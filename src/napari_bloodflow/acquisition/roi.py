@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, ClassVar, Literal, TypeAlias
 
@@ -278,7 +279,8 @@ def _label(roi_id: int, name: str) -> str:
 
 
 def _text(value: Any) -> str:
-    return "" if value is None else str(value)
+    is_nothing = value is None or (isinstance(value, float) and not math.isfinite(value))
+    return "" if is_nothing else str(value)
 
 
 def _whole_number(record: Mapping[str, Any], key: str) -> int:

@@ -233,6 +233,16 @@ class RoiSet:
             self._rois = fresh
             self._next_id = max([self._next_id - 1, *fresh]) + 1
 
+    def reserve_ids(self, last: int) -> None:
+        """Give new ROIs ids above this one; something of theirs is kept elsewhere.
+
+        Parameters
+        ----------
+        last : int
+            The greatest id in use.
+        """
+        self._next_id = max(self._next_id, last + 1)
+
     @contextmanager
     def batch(self) -> Iterator[None]:
         """Announce all edits made inside as one change, at the end."""

@@ -19,7 +19,7 @@ from napari_bloodflow.analysis.registry import exclusive_group, parent_name
 from napari_bloodflow.problems import Conflict
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Iterable, Mapping, Sequence
 
     from napari_bloodflow.analysis.base import AnalysisKey
 
@@ -94,6 +94,7 @@ def merge_sidecars(
     mine: SidecarContent,
     theirs: SidecarContent,
     keep: Keep | None = None,
+    past: Sequence[SidecarContent] = (),
 ) -> Merged:
     """Merge two descendants of one content.
 
@@ -106,13 +107,17 @@ def merge_sidecars(
     keep : {"mine", "both"}, optional
         What to do with conflicts: take mine, or keep theirs in its place and add a ROI of mine
         with its results as a new ROI (other values of mine are then only in the conflicts).
+    past : sequence of SidecarContent
+        What was saved or read here before `base`. A program that does not look at the files before
+        it writes them brings back what it read long ago: an item on disk that is as it was in the
+        past, and not as it was saved last, is a conflict too.
 
     Returns
     -------
     Merged
         None of the arguments is changed, parts of them are shared.
     """
-    return _Merge(base, mine, theirs, keep).run()
+    return _Merge(base, mine, theirs, keep, past).run()
 
 
 @dataclass(slots=True)
@@ -182,8 +187,12 @@ class _Merge:
         mine: SidecarContent,
         theirs: SidecarContent,
         keep: Keep | None,
+        past: Sequence[SidecarContent],
     ) -> None:
         self._contents = (base, mine, theirs)
+        self._past_documents = [_paired_document(content.document) for content in past]
+        self._past_private = [content.private for content in past]
+        self._past_sides = [_Side.of(content) for content in past]
         self._keep = keep
         self._base, self._mine, self._theirs = map(_Side.of, self._contents)
         self._conflicts: list[Conflict] = []
@@ -195,7 +204,9 @@ class _Merge:
     def run(self) -> Merged:
         base, mine, theirs = self._contents
         document = self._merge_document(base.document, mine.document, theirs.document)
-        private = self._merge_dict("", base.private, mine.private, theirs.private)
+        private = self._merge_dict(
+            (), base.private, mine.private, theirs.private, self._past_private
+        )
         groups: dict[int, _Group] = {}
         extra: list[_Group] = []
         for roi_id in {**self._theirs.groups, **self._mine.groups, **self._base.groups}:
@@ -227,24 +238,33 @@ class _Merge:
             side.groups.get(roi_id, _Group()) for side in (self._base, self._mine, self._theirs)
         )
         in_mine, in_theirs = _changes(base, mine), _changes(base, theirs)
-        if in_theirs and not _same_group(mine, theirs):
+        is_reverted = self._is_reverted(roi_id, base, theirs)
+        if in_theirs and not is_reverted and not _same_group(mine, theirs):
             self._taken.append(f"ROI {roi_id} {', '.join(in_theirs)}")
-        if not in_mine or _same_group(mine, theirs):
+        if _same_group(mine, theirs) or not (in_mine or is_reverted):
             return theirs, []
         if not in_theirs:
             return mine, []
         is_new = base.record is _MISSING and not base.analyses
         if is_new and mine.record is not _MISSING and theirs.record is not _MISSING:
             return theirs, [mine]
-        merged = self._merge_members(base, mine, theirs)
+        merged = None if is_reverted else self._merge_members(base, mine, theirs)
         if merged is not None:
             return merged, []
-        self._conflicts.append(Conflict(f"ROI {roi_id}", "; ".join(in_mine), "; ".join(in_theirs)))
+        here = "; ".join(in_mine) or "as it was saved"
+        there = "; ".join(in_theirs) + (", as it was before that" if is_reverted else "")
+        self._conflicts.append(Conflict(f"ROI {roi_id}", here, there))
         if self._keep == "mine" or (self._keep == "both" and theirs.record is _MISSING):
             return mine, []
         if self._keep == "both" and mine.record is not _MISSING:
             return theirs, [mine]
         return theirs, []
+
+    def _is_reverted(self, roi_id: int, base: _Group, theirs: _Group) -> bool:
+        """Tell whether a part of a group is again what it was before it was saved last."""
+        return any(
+            _is_back(base, theirs, side.groups.get(roi_id, _Group())) for side in self._past_sides
+        )
 
     def _merge_members(self, base: _Group, mine: _Group, theirs: _Group) -> _Group | None:
         """Return both sides' changes of one group, or None if they exclude each other."""
@@ -288,43 +308,63 @@ class _Merge:
     def _merge_document(
         self, base: dict[str, Any], mine: dict[str, Any], theirs: dict[str, Any]
     ) -> dict[str, Any]:
-        paired = [
-            {key: _paired(key, value) for key, value in document.items()}
-            for document in (base, mine, theirs)
-        ]
-        apart = [
-            {k: v for k, v in document.items() if k not in ("rois", "analysis")}
-            for document in paired
-        ]
-        merged = self._merge_dict("", *apart)
+        was, here, there = map(_paired_document, (base, mine, theirs))
+        merged = self._merge_dict((), was, here, there, self._past_documents)
         return {key: _unpaired(key, value) for key, value in merged.items()}
 
     def _merge_dict(
-        self, path: str, base: Mapping[str, Any], mine: Mapping[str, Any], theirs: Mapping[str, Any]
+        self,
+        path: tuple[str, ...],
+        base: Mapping[str, Any],
+        mine: Mapping[str, Any],
+        theirs: Mapping[str, Any],
+        past: Sequence[Mapping[str, Any]],
     ) -> dict[str, Any]:
         merged = {}
         for key in {**theirs, **mine}:
-            where = f"{path}.{key}" if path else str(key)
-            values = [side.get(key, _MISSING) for side in (base, mine, theirs)]
-            value = self._merge_value(where, *values)
+            was, here, there = (side.get(key, _MISSING) for side in (base, mine, theirs))
+            before = [side.get(key, _MISSING) for side in past]
+            value = self._merge_value((*path, str(key)), was, here, there, before)
             if value is not _MISSING:
                 merged[key] = value
         return merged
 
-    def _merge_value(self, where: str, base: Any, mine: Any, theirs: Any) -> Any:
-        if _same(mine, base) or _same(mine, theirs):
-            if not _same(mine, theirs):
-                self._taken.append(where)
+    def _merge_value(
+        self, path: tuple[str, ...], base: Any, mine: Any, theirs: Any, past: Sequence[Any]
+    ) -> Any:
+        if _same(mine, theirs):
             return theirs
         if _same(theirs, base):
             return mine
         # The limits of a channel's contrast belong together.
-        if not where.startswith("image_contrast.") and all(
-            isinstance(value, dict) for value in (mine, theirs)
-        ):
-            return self._merge_dict(where, base if isinstance(base, dict) else {}, mine, theirs)
+        is_whole = path[0] == "image_contrast" and len(path) > 1
+        if not is_whole and isinstance(mine, dict) and isinstance(theirs, dict):
+            objects = [value if isinstance(value, dict) else {} for value in (base, *past)]
+            return self._merge_dict(path, objects[0], mine, theirs, objects[1:])
+        where = ".".join(path)
+        if _same(mine, base) and not any(_same(theirs, value) for value in past):
+            self._taken.append(where)
+            return theirs
         self._conflicts.append(Conflict(where, _shown(mine), _shown(theirs), is_value=True))
         return mine if self._keep == "mine" else theirs
+
+
+def _is_back(base: _Group, theirs: _Group, past: _Group) -> bool:
+    for key in {**base.analyses, **theirs.analyses}:
+        was, now, before = (g.analyses.get(key) for g in (base, theirs, past))
+        if not _is_same(was, now) and _is_same(now, before):
+            return True
+    records = (base.record, theirs.record, past.record)
+    was_there, is_there, had_been_there = (record is not _MISSING for record in records)
+    if was_there != is_there:
+        return is_there == had_been_there
+    if not (is_there and had_been_there):
+        return False
+    return any(
+        not _same(now, was) and _same(now, before)
+        for key in {**base.record, **theirs.record}
+        for was, now, before in [[record.get(key, _MISSING) for record in records]]
+    )
 
 
 def _merge_roi(base: Any, mine: Any, theirs: Any) -> Any:
@@ -454,6 +494,15 @@ def _added(base: list[Any], mine: list[Any]) -> list[Any]:
 
 def _list(value: Any) -> list[Any]:
     return value if isinstance(value, list) else []
+
+
+def _paired_document(document: dict[str, Any]) -> dict[str, Any]:
+    """Return a document without ROIs and analyses, with steps and units in pairs."""
+    return {
+        key: _paired(key, value)
+        for key, value in document.items()
+        if key not in ("rois", "analysis")
+    }
 
 
 def _paired(section: str, values: Any) -> Any:

@@ -6,6 +6,7 @@ in it on save; the rest goes back unchanged.
 
 from __future__ import annotations
 
+import json
 from copy import deepcopy
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -13,11 +14,12 @@ from typing import TYPE_CHECKING, Any
 from napari_bloodflow.acquisition.analysis_records import analysis_from_record, record_rank
 from napari_bloodflow.acquisition.roi import roi_from_dict
 from napari_bloodflow.acquisition.sidecar_merge import SidecarContent
+from napari_bloodflow.acquisition.table_columns import foreign_columns, is_ours, strict_rows
 from napari_bloodflow.analysis.base import AnalysisKey, AnalysisResult
-from napari_bloodflow.analysis.registry import analysis_class
+from napari_bloodflow.analysis.registry import analysis_class, parent_name
 from napari_bloodflow.errors import SaveError
 from napari_bloodflow.problems import Problem
-from napari_bloodflow.storage.atomic import file_signature, sha256_of
+from napari_bloodflow.storage.atomic import file_signature, read_if_there, sha256_of
 from napari_bloodflow.storage.recovery import is_being_saved, recover
 from napari_bloodflow.storage.sidecar import (
     SIDECAR_VERSION,
@@ -85,6 +87,8 @@ class SidecarState:
         Why the files must not be written, in words; empty if they may.
     on_disk : dict of pathlib.Path to str or None
         SHA-256 of the files as they were last read or written; None for one that was not there.
+    strict_tables : bool
+        Whether tables are to be written without our own columns.
     """
 
     def __init__(self, image_path: Path) -> None:
@@ -96,10 +100,12 @@ class SidecarState:
         self.read_only_reason = ""
         self.on_disk: dict[Path, str | None] = {}
         self._before_reading: dict[Path, tuple[int, ...] | None] = {}
+        self.strict_tables = self._saved_strict_tables = False
         self._private: dict[str, Any] = {}
         self._tables: dict[str, dict[AnalysisKey, pd.DataFrame]] = {}
         self._foreign_rows: dict[str, pd.DataFrame] = {}
         self._unkeyed_rows: dict[str, pd.DataFrame] = {}
+        self._foreign_columns: dict[str, tuple[str, ...]] = {}
         self._saved_results: dict[AnalysisKey, tuple[dict[str, Any], Any]] = {}
         self._roi_records: list[_RoiRecord] = []
         self._analysis_records: dict[AnalysisKey, Any] = {}
@@ -113,6 +119,12 @@ class SidecarState:
         private = read_json_object(self._private_path)
         self.problems.extend(private.problems)
         self._private = private.document or {}
+        strict_tables = self._private.get("strict_tables", False)
+        self.strict_tables = self._saved_strict_tables = strict_tables is True
+        if not isinstance(strict_tables, bool):
+            what, action = f"is {strict_tables!r}, not true or false", "taken as false"
+            self.problems.append(Problem(self._private_path.name, "strict_tables", what, action))
+            self.needs_backup.add(self._private_path)
         if not private.understood:
             self.needs_backup.add(self._private_path)
         found = read_sidecar(self.path)
@@ -185,6 +197,16 @@ class SidecarState:
             self._roi_records.append(_RoiRecord(record, roi))
         return list(good.values())
 
+    def greatest_roi_id(self) -> int:
+        """Return the greatest ROI id that occurs anywhere in what was read, 0 if none does."""
+        ids = [key.roi_id for key in self.content().blocks]
+        ids += [key.roi_id for key in self._analysis_records]
+        for item in self._roi_records:
+            roi_id = item.record.get("roi_id") if isinstance(item.record, dict) else None
+            if isinstance(roi_id, int):
+                ids.append(roi_id)
+        return max(ids, default=0)
+
     def load_analyses(self, source: AnalysisSource) -> list[Analysis]:
         """Return every analysis record that can be read, with its table."""
         records = self.document.get("analysis", [])
@@ -206,6 +228,14 @@ class SidecarState:
             self._analysis_records[analysis.key] = record
             for place, what, action in analysis.stored_problems:
                 self.note(f"{where}.{place}", what, action)
+        for key in analyses:
+            parent = parent_name(key.analysis_name)
+            if parent is not None and key._replace(analysis_name=parent) not in analyses:
+                self.note(
+                    f"analysis: {key}",
+                    f"there is no {parent} that it was made from",
+                    "it is kept; CloudScope reads neither what follows it nor any table",
+                )
         for name in dict.fromkeys(key.analysis_name for key in analyses):
             self._load_table(name, [a for a in analyses.values() if a.key.analysis_name == name])
         return list(analyses.values())
@@ -235,6 +265,9 @@ class SidecarState:
             analysis.set_result(AnalysisResult(analysis.result.summary, blocks[key]))
             rest = rest[~((rest["channel"] == key.channel) & (rest["roi_id"] == key.roi_id))]
         self._tables[name] = blocks
+        if len(blocks) > 1:
+            columns = rest.columns.drop(["channel", "roi_id"])
+            self._foreign_columns[name] = foreign_columns(columns, analyses, rest)
         if len(rest):
             self._foreign_rows[name] = rest
             self.problems.append(
@@ -344,30 +377,26 @@ class SidecarState:
         document["image_contrast"] = {**(found if isinstance(found, dict) else {}), **contrast}
         roi_records = self._render_rois(rois)
         document["rois"] = [item.record for item in roi_records]
+        present = {analysis.key for analysis in analyses}
         records = {
             analysis.key: self._render_analysis(analysis)
-            for analysis in sorted(analyses, key=lambda a: record_rank(a.key))
+            for analysis in sorted(analyses, key=lambda a: record_rank(a.key, present))
         }
         document["analysis"] = [*records.values(), *self._foreign_records]
         return RenderedSidecar(document, roi_records, records)
 
     def _render_rois(self, rois: Sequence[Roi]) -> list[_RoiRecord]:
-        present = {roi.roi_id: roi for roi in rois}
+        """Return the records in the order of the ROIs; unusable ones keep their place."""
+        stored = {item.roi.roi_id: item for item in self._roi_records if item.roi is not None}
+        fresh = [_roi_record(roi, stored.get(roi.roi_id)) for roi in rois]
+        present = {roi.roi_id for roi in rois}
         rendered = []
         for item in self._roi_records:
             if item.roi is None:
                 rendered.append(item)
-                continue
-            roi = present.pop(item.roi.roi_id, None)
-            if roi is None:
-                continue
-            if roi != item.roi:
-                fresh = roi.to_dict()
-                data = {**item.record["data"], **fresh["data"]}
-                item = _RoiRecord({**item.record, **fresh, "data": data}, roi)
-            rendered.append(item)
-        rendered.extend(_RoiRecord(roi.to_dict(), roi) for roi in present.values())
-        return rendered
+            elif item.roi.roi_id in present:
+                rendered.append(fresh.pop(0))
+        return rendered + fresh
 
     def _render_analysis(self, analysis: Analysis) -> Any:
         stored = self._analysis_records.get(analysis.key, {})
@@ -399,13 +428,11 @@ class SidecarState:
         for name in {**by_name, **self._tables}:
             present = by_name.get(name, [])
             stored = self._tables.get(name, {})
-            blocks = [
-                (*a.key[1:], table)
-                for a in present
-                if (table := stored.get(a.key) if self.is_saved(a) else a.result.table) is not None
-            ]
-            gone = stored.keys() - {a.key for a in present}
-            unchanged = not gone and all(map(self.is_saved, present))
+            rows = {a.key: self._rows_to_write(a) for a in present}
+            blocks = [(*key[1:], table) for key, table in rows.items() if table is not None]
+            unchanged = stored.keys() <= rows.keys() and all(
+                self.is_saved(a) and _same_columns(rows[a.key], stored.get(a.key)) for a in present
+            )
             if (unchanged and target is None) or not (blocks or stored):
                 continue
             columns = table_columns(name, stored.values())
@@ -413,12 +440,25 @@ class SidecarState:
             rendered[path] = encode_table(
                 blocks + self._foreign_blocks(name),
                 columns,
-                foreign=self._unkeyed_rows.get(name),
+                foreign=self._rows_of_nobody(name, self._unkeyed_rows),
             )
         return rendered
 
+    def _rows_to_write(self, analysis: Analysis) -> pd.DataFrame | None:
+        name, result = analysis.key.analysis_name, analysis.result
+        if self.is_saved(analysis) and not is_ours(result.summary):
+            # As found: what is shown may be corrected.
+            return self._tables.get(name, {}).get(analysis.key)
+        if self.strict_tables and result.table is not None:
+            return strict_rows(name, result.summary, result.table)
+        return result.table
+
+    def _rows_of_nobody(self, name: str, by_name: dict[str, pd.DataFrame]) -> pd.DataFrame | None:
+        rows = by_name.get(name)
+        return strict_rows(name, None, rows) if self.strict_tables and rows is not None else rows
+
     def _foreign_blocks(self, name: str) -> list[tuple[int, int, pd.DataFrame]]:
-        rows = self._foreign_rows.get(name)
+        rows = self._rows_of_nobody(name, self._foreign_rows)
         if rows is None:
             return []
         keys = rows[["channel", "roi_id"]].drop_duplicates().itertuples(index=False, name=None)
@@ -431,14 +471,17 @@ class SidecarState:
     def set_saved(self, rendered: RenderedSidecar, analyses: Sequence[Analysis]) -> None:
         """Take what was just written as what is on disk."""
         for analysis in analyses:
-            if not self.is_saved(analysis) and analysis.result.table is not None:
-                name = analysis.key.analysis_name
-                self._tables.setdefault(name, {})[analysis.key] = analysis.result.table
+            name = analysis.key.analysis_name
+            if (rows := self._rows_to_write(analysis)) is not None:
+                self._tables.setdefault(name, {})[analysis.key] = rows
+            else:
+                self._tables.get(name, {}).pop(analysis.key, None)
         present = {analysis.key for analysis in analyses}
         for blocks in self._tables.values():
             for key in blocks.keys() - present:
                 del blocks[key]
         self.remember_results(analyses)
+        self._saved_strict_tables = self.strict_tables
         self.document = rendered.document
         self._roi_records = rendered.roi_records
         self._analysis_records = rendered.analysis_records
@@ -466,6 +509,8 @@ class SidecarState:
             report=self.problems.append,
         )
         self.on_disk |= {path: sha256_of(data) for path, data in contents.items()}
+        if self._private_path in contents:
+            self._private = json.loads(contents[self._private_path])
 
     @staticmethod
     def encode(document: dict[str, Any]) -> bytes:
@@ -494,6 +539,52 @@ class SidecarState:
             return {}
         kept = {k: v for k, v in self._private.items() if k != "calibration_source"}
         return {self._private_path: encode_sidecar({**kept, "version": 1, **state})}
+
+    @property
+    def is_dirty(self) -> bool:
+        """True if `strict_tables` was changed since the tables were read or written."""
+        return self.strict_tables != self._saved_strict_tables
+
+    def is_on_disk(self) -> bool:
+        """Tell whether there is a sidecar, and the files are as they were read or written."""
+        if self.on_disk.get(self.path) is None:
+            return False
+        try:
+            return all(sha256_of(read_if_there(p)) == found for p, found in self.on_disk.items())
+        except OSError:
+            return False
+
+    def strict_problems(self) -> list[Problem]:
+        """Return which tables are not fit for CloudScope although they are to be strict."""
+        if not self.strict_tables:
+            return []
+        return [
+            Problem(
+                table_path(self.image_path, name).name,
+                "",
+                f"has columns that are neither CloudScope's nor ours: {', '.join(columns)}",
+                "they are kept; CloudScope cannot save this file once it has run one of its"
+                " several ROIs again",
+            )
+            for name, columns in self._foreign_columns.items()
+            if columns
+        ]
+
+
+def _roi_record(roi: Roi, stored: _RoiRecord | None) -> _RoiRecord:
+    if stored is None:
+        return _RoiRecord(roi.to_dict(), roi)
+    if stored.roi == roi:
+        return stored
+    fresh = roi.to_dict()
+    data = {**stored.record["data"], **fresh["data"]}
+    return _RoiRecord({**stored.record, **fresh, "data": data}, roi)
+
+
+def _same_columns(rows: pd.DataFrame | None, stored: pd.DataFrame | None) -> bool:
+    if rows is None or stored is None:
+        return rows is stored
+    return list(rows.columns) == list(stored.columns)
 
 
 def table_columns(analysis_name: str, frames: Iterable[pd.DataFrame]) -> tuple[str, ...]:

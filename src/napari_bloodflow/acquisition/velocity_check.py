@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+import numpy as np
 import pandas as pd
 
 from napari_bloodflow.analysis.radon_velocity import FORMULA_KEY, RadonVelocity
@@ -60,9 +61,10 @@ class VelocityCheck:
             ):
                 continue
             theta_deg, velocity = (
-                pd.to_numeric(table[c], errors="coerce").to_numpy(dtype=float)
+                pd.to_numeric(table[c], errors="coerce").to_numpy(dtype=float, copy=True)
                 for c in ("theta_deg", "velocity")
             )
+            theta_deg[~np.isfinite(theta_deg)] = np.nan
             formula = velocity_formula(theta_deg, velocity, calibration)
             if formula == "reciprocal":
                 table = table.assign(theta_deg=theta_deg, velocity=velocity)

@@ -74,6 +74,8 @@ class AnalysisSet:
     def __init__(self, source: AnalysisSource) -> None:
         self._source = source
         self._analyses: dict[AnalysisKey, Analysis] = {}
+        self._ranks: dict[AnalysisKey, int] = {}  # kept while an analysis is aside
+        self._num_created = 0
         self._aside: dict[int, list[Analysis]] = {}
         self._clean: list[tuple[Any, ...]] = []
 
@@ -181,6 +183,8 @@ class AnalysisSet:
             raise AnalysisError(f"there is already an analysis {analysis.key}")
         self._analyses[analysis.key] = analysis
         analysis.join(self)
+        self._num_created += 1
+        self._ranks[analysis.key] = self._num_created
         self.added.emit(analysis.key)
 
     def replace_all(self, analyses: Iterable[Analysis]) -> None:
@@ -188,6 +192,7 @@ class AnalysisSet:
         for key in list(self._analyses):
             self._take_out(key)
         self._aside.clear()
+        self._ranks.clear()
         for analysis in analyses:
             self.adopt(analysis)
 
@@ -222,9 +227,13 @@ class AnalysisSet:
             self._aside.setdefault(roi_id, []).append(self._take_out(analysis.key))
 
     def bring_back(self, roi_id: int) -> None:
-        """Put back the analyses of a ROI whose deletion was undone."""
-        for analysis in self._aside.pop(roi_id, []):
-            self.adopt(analysis)
+        """Put back the analyses of a ROI whose deletion was undone, where they were."""
+        back = {analysis.key: analysis for analysis in self._aside.pop(roi_id, [])}
+        everything = {**self._analyses, **back}
+        order = sorted(everything, key=self._ranks.__getitem__)
+        self._analyses = {key: everything[key] for key in order}
+        for key in back:
+            self.added.emit(key)
 
     def _check_new(self, key: AnalysisKey) -> None:
         kind = analysis_class(key.analysis_name)

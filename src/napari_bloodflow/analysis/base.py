@@ -260,6 +260,7 @@ class Analysis:
     display_name: ClassVar[str]
     params_model: ClassVar[type[DetectionParams]]
     standard_columns: ClassVar[tuple[str, ...]] = ()
+    own_columns: ClassVar[tuple[str, ...]] = ()  # what the shared format does not have
     exclusive_group: str | None = None
     parent_name: ClassVar[str | None] = None
     keeps_decisions: ClassVar[bool] = False

@@ -9,6 +9,7 @@ import numpy as np
 from napari_bloodflow.analysis.base import AnalysisResult
 from napari_bloodflow.analysis.kernels.theta import velocity_from_theta
 from napari_bloodflow.analysis.radon_velocity import (
+    AS_FOUND_COLUMN,
     FORMULA_KEY,
     PHYSICAL_FORMULA,
     summarize_velocity,
@@ -21,7 +22,7 @@ if TYPE_CHECKING:
     from napari_bloodflow.calibration import Calibration
 
 __all__ = [
-    "AS_FOUND_COLUMN",
+    "AS_FOUND_KEY",
     "VelocityFormula",
     "corrected_result",
     "repaired_result",
@@ -30,9 +31,8 @@ __all__ = [
 
 VelocityFormula = Literal["physical", "reciprocal", "neither", "unknown"]
 
-AS_FOUND_COLUMN = "velocity_as_found"
-"""Column of a repaired table that keeps what `velocity` was."""
-_AS_FOUND_KEY = "as_found"
+AS_FOUND_KEY = "as_found"
+"""Summary key of a repaired result that keeps what other values were."""
 
 
 def velocity_formula(
@@ -59,7 +59,7 @@ def velocity_formula(
         ``"neither"`` if the column does not follow from the angles; ``"unknown"`` if there are
         too few values to tell.
     """
-    slope = np.tan(np.deg2rad(theta_deg))
+    slope = np.tan(np.deg2rad(np.where(np.isfinite(theta_deg), theta_deg, np.nan)))
     stationary = np.isclose(slope, 0.0, atol=1e-9)
     if np.any(stationary & (velocity == 0)):
         return "physical"
@@ -142,4 +142,4 @@ def repaired_result(found: AnalysisResult, corrected: AnalysisResult) -> Analysi
     assert corrected.table is not None
     replaced = {k: v for k, v in found.summary.items() if corrected.summary.get(k) != v}
     table = corrected.table.assign(**{AS_FOUND_COLUMN: found.table["velocity"].to_numpy()})
-    return AnalysisResult({**corrected.summary, _AS_FOUND_KEY: replaced}, table)
+    return AnalysisResult({**corrected.summary, AS_FOUND_KEY: replaced}, table)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import io
 import re
+import stat
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -74,6 +75,9 @@ def read_table(path: Path) -> TableRead:
         ``<image>.<analysis>.csv``; need not exist.
     """
     try:
+        if not stat.S_ISREG(path.stat().st_mode):
+            # opening a pipe would wait for a writer for ever
+            return _unusable(path, "is not a file", "")
         data = path.read_bytes()
     except FileNotFoundError:
         return TableRead(None)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from qtpy.QtCore import QSize, Qt
+from qtpy.QtGui import QKeySequence
 from qtpy.QtWidgets import QScrollArea, QSizePolicy, QStackedWidget, QVBoxLayout, QWidget
 
 from napari_bloodflow._napari.widgets.calibration_panel import CalibrationPanel
@@ -17,6 +18,7 @@ from napari_bloodflow._napari.widgets.session_dock import SessionDock
 
 if TYPE_CHECKING:
     from napari.components import ViewerModel
+    from qtpy.QtGui import QKeyEvent
 
     from napari_bloodflow._napari.session import ShownAcquisition
     from napari_bloodflow._napari.widgets.session_dock import Slots
@@ -81,21 +83,25 @@ class AcquisitionDock(SessionDock):
         """Return a size that leaves room for canvas and plot in a window of 1400 x 900."""
         return QSize(360, 430)
 
+    def keyPressEvent(self, event: QKeyEvent | None) -> None:
+        """Take the keys of undo and redo that no part takes; text being typed has its own."""
+        if event is not None and event.matches(QKeySequence.StandardKey.Undo):
+            self._rois.undo()
+        elif event is not None and event.matches(QKeySequence.StandardKey.Redo):
+            self._rois.redo()
+        else:
+            super().keyPressEvent(event)
+
     # ---- following the session
 
     def _session_slots(self) -> Slots:
         return (*super()._session_slots(), (self._session.layout_changed, self._schedule))
 
-    def _follow(self) -> None:
-        super()._follow()
-        if self._session.acq is not None:
-            self._rois.watch(self._session.acq)
-
     def _slots_of(self, shown: ShownAcquisition) -> Slots:
         slots: list[tuple[Any, Any]] = [
             *super()._slots_of(shown),
             (shown.acq.calibration_changed, self._schedule),
-            (shown.acq.rois.changed, self._rois.on_rois_changed),
+            (shown.acq.history.changed, self._schedule),
         ]
         if shown.sync is not None:
             slots.append((shown.sync.selection_changed, self._rois.follow_selection))

@@ -1,23 +1,20 @@
-"""The ROIs of the active acquisition: table, new, draw, delete and undo."""
+"""The ROIs of the active acquisition: table, new, draw, delete; undo and redo."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
-from weakref import WeakKeyDictionary
 
 from qtpy.QtCore import Qt, Signal
-from qtpy.QtGui import QKeySequence
 from qtpy.QtWidgets import QHBoxLayout, QMessageBox, QWidget
 
-from napari_bloodflow._napari.widgets.deleted_rois import DeletedRois
+from napari_bloodflow._napari.undo import redo_edit, undo_edit
 from napari_bloodflow._napari.widgets.parts import Notice, Section, push_button
 from napari_bloodflow._napari.widgets.roi_rows import roi_rows
 from napari_bloodflow._napari.widgets.roi_table import RoiTableModel, RoiTableView
+from napari_bloodflow.acquisition.history import name_rois
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
-
-    from qtpy.QtGui import QKeyEvent
+    from collections.abc import Callable, Sequence
 
     from napari_bloodflow._napari.session import ShownAcquisition, ViewerSession
     from napari_bloodflow.acquisition.acq_image import AcqImage
@@ -49,7 +46,6 @@ class RoiPanel(Section):
         self._shown_acq: AcqImage | None = None
         self._is_behind = False
         self._is_picking = False
-        self._deleted: WeakKeyDictionary[AcqImage, DeletedRois] = WeakKeyDictionary()
         self._to_delete: tuple[AcqImage, tuple[int, ...]] | None = None
         self._model = RoiTableModel(self)
         self._table = RoiTableView(self._model, self)
@@ -67,16 +63,11 @@ class RoiPanel(Section):
         self._delete = push_button(
             "Delete", "delete_roi", "Delete the selected ROIs (Del)", self._on_delete, self
         )
-        self._undo = push_button(
-            "Undo delete",
-            "undo_delete",
-            "Bring back what was deleted last, with its results (Ctrl+Z)",
-            self._on_undo,
-            self,
-        )
+        self._undo = push_button("Undo", "undo", "", self.undo, self)
+        self._redo = push_button("Redo", "redo", "", self.redo, self)
         buttons = QHBoxLayout()
         buttons.setSpacing(4)
-        for button in (new, draw, self._delete, self._undo):
+        for button in (new, draw, self._delete, self._undo, self._redo):
             buttons.addWidget(button, 1)
         # Above the table, so that they are in sight however long it is.
         self.body.addLayout(buttons)
@@ -112,7 +103,11 @@ class RoiPanel(Section):
     def _refresh_buttons(self) -> None:
         acq = self._session.acq
         self._delete.setEnabled(bool(self._table.selected_roi_ids))
-        self._undo.setEnabled(acq is not None and bool(self._history(acq).ids(acq.rois)))
+        undo, redo = ("", "") if acq is None else (acq.history.undo_text, acq.history.redo_text)
+        self._undo.setEnabled(bool(undo))
+        self._redo.setEnabled(bool(redo))
+        self._undo.setToolTip(f"Undo: {undo} (Ctrl+Z)" if undo else "Nothing to undo")
+        self._redo.setToolTip(f"Redo: {redo} (Ctrl+Shift+Z)" if redo else "Nothing to redo")
 
     def follow_selection(self, roi_ids: Sequence[int]) -> None:
         """Select in the table what was selected in the viewer."""
@@ -123,31 +118,6 @@ class RoiPanel(Section):
     def _on_edit_ended(self) -> None:
         if self._is_behind:
             self.refresh()
-
-    def keyPressEvent(self, event: QKeyEvent | None) -> None:
-        """Take Ctrl+Z of the table and of the buttons; a name being typed keeps its own."""
-        if event is not None and event.matches(QKeySequence.StandardKey.Undo):
-            self._on_undo()
-        else:
-            super().keyPressEvent(event)
-
-    # ---- following
-
-    def watch(self, acq: AcqImage) -> None:
-        """Notice what was deleted while nobody was watching."""
-        self._history(acq).look(acq.rois)
-
-    def on_rois_changed(self) -> None:
-        """Remember what a change deleted."""
-        acq = self._session.acq
-        if acq is not None:
-            self._history(acq).look(acq.rois)
-
-    def _history(self, acq: AcqImage) -> DeletedRois:
-        history = self._deleted.get(acq)
-        if history is None:
-            history = self._deleted[acq] = DeletedRois(acq.rois)
-        return history
 
     # ---- doing
 
@@ -212,7 +182,7 @@ class RoiPanel(Section):
         box.setAttribute(Qt.WidgetAttribute.WA_DeleteOnClose)
         box.setIcon(QMessageBox.Icon.Question)
         box.setWindowTitle("Delete ROI")
-        box.setText(f"Delete {_name_rois(roi_ids)} and what was measured there?")
+        box.setText(f"Delete {name_rois(roi_ids)} and what was measured there?")
         box.setInformativeText(
             "\n".join([*results, "", "It can be undone until the file is closed."])
         )
@@ -237,26 +207,31 @@ class RoiPanel(Section):
             for roi_id in present:
                 acq.rois.delete(roi_id)
         if present:
-            self.said.emit(f"Deleted {_name_rois(present)}.")
+            self.said.emit(f"Deleted {name_rois(present)}.")
 
-    def _on_undo(self) -> None:
+    # ---- undoing
+
+    def undo(self) -> None:
+        """Take back the last edit of the active acquisition."""
+        self._travel(undo_edit)
+
+    def redo(self) -> None:
+        """Make the edit again that was taken back last."""
+        self._travel(redo_edit)
+
+    def _travel(self, step: Callable[[ShownAcquisition], str]) -> None:
         active = self._session.active
         if active is None:
             return
-        acq = active.acq
-        back = self._history(acq).put_back(acq.rois)
-        if not back:
-            return
+        before = set(active.acq.rois)
+        sentence = step(active)
         self.refresh()
-        self._select_in_layer(active, back)
-        self._table.follow(back)
-        self._refresh_buttons()
-        self.said.emit(f"{_name_rois(back)} is back.".replace("s is", "s are", 1))
-
-
-def _name_rois(roi_ids: Sequence[int]) -> str:
-    numbers = ", ".join(map(str, roi_ids))
-    return f"ROI {numbers}" if len(roi_ids) == 1 else f"ROIs {numbers}"
+        touched = [roi.roi_id for roi in active.acq.rois if roi not in before]
+        if touched:
+            self._select_in_layer(active, touched)
+            self._table.follow(touched)
+            self._refresh_buttons()
+        self.said.emit(sentence)
 
 
 def _describe_unusable(shown: ShownAcquisition) -> str:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Literal
 
 from napari.utils.notifications import show_error
 from qtpy.QtCore import QTimer
-from qtpy.QtWidgets import QFileDialog, QHBoxLayout, QVBoxLayout, QWidget
+from qtpy.QtWidgets import QCheckBox, QFileDialog, QHBoxLayout, QVBoxLayout, QWidget
 
 from napari_bloodflow._napari.widgets.conflict_panel import ConflictPanel
 from napari_bloodflow._napari.widgets.parts import Notice, push_button
@@ -20,6 +20,12 @@ if TYPE_CHECKING:
 __all__ = ["SavePanel"]
 
 _CONFIRMATION_MS = 8000
+_STRICT_TABLES_TIP = (
+    "For folders shared with CloudScope: tables have CloudScope's columns only.\n"
+    "It cannot save once it has run one of several ROIs again if there are others.\n"
+    "Ours (status: why a window has no velocity) are left out of the files, and\n"
+    "shown until the file is loaded again. Kept with the file when you save."
+)
 
 
 class SavePanel(QWidget):
@@ -46,7 +52,12 @@ class SavePanel(QWidget):
         self._fading.setSingleShot(True)
         self._fading.setInterval(_CONFIRMATION_MS)
         self._fading.timeout.connect(self._on_faded)
+        self._strict_tables = QCheckBox("Strict tables", self)
+        self._strict_tables.setObjectName("strict_tables")
+        self._strict_tables.setToolTip(_STRICT_TABLES_TIP)
+        self._strict_tables.clicked.connect(self._on_strict_tables)
         row = QHBoxLayout()
+        row.addWidget(self._strict_tables)
         row.addWidget(self._save, 1)
         layout = QVBoxLayout(self)
         layout.setContentsMargins(0, 0, 0, 0)
@@ -64,6 +75,7 @@ class SavePanel(QWidget):
         if acq is None:
             self._save.setEnabled(False)
             return
+        self._strict_tables.setChecked(acq.strict_tables)
         is_dirty = acq.is_dirty
         if not is_dirty:
             self._conflict.clear()
@@ -88,6 +100,10 @@ class SavePanel(QWidget):
 
     def _on_faded(self) -> None:
         self._message.say("")
+
+    def _on_strict_tables(self, is_checked: bool) -> None:
+        if self._session.acq is not None:
+            self._session.acq.strict_tables = is_checked
 
     def _on_save(self) -> None:
         acq = self._session.acq
@@ -142,6 +158,8 @@ class SavePanel(QWidget):
         names = [path.name for path in acq.get_sidecar_paths()]
         is_merged = bool(set(acq.problems) - before)
         more = ", together with the changes of another program" if is_merged else ""
+        if acq.columns_left_out:
+            more = f", without {', '.join(acq.columns_left_out)}{more}"
         self.say(f"Saved {', '.join(names)}{more}")
 
 

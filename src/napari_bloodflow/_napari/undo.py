@@ -1,0 +1,74 @@
+"""Undo and redo in the viewer: keys of our layers, and sentences about what was done."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from app_model.types import KeyCode, KeyMod
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from napari.layers import Layer
+
+    from napari_bloodflow._napari.session import ShownAcquisition
+
+__all__ = ["bind_undo_keys", "redo_edit", "unbind_undo_keys", "undo_edit"]
+
+_UNDO_KEYS = (KeyMod.CtrlCmd | KeyCode.KeyZ,)
+# Ctrl+Y is napari's switch between 2D and 3D, which a kymograph has no use for.
+_REDO_KEYS = (KeyMod.CtrlCmd | KeyMod.Shift | KeyCode.KeyZ, KeyMod.CtrlCmd | KeyCode.KeyY)
+
+
+def bind_undo_keys(
+    layer: Layer, undo: Callable[[Layer], None], redo: Callable[[Layer], None]
+) -> None:
+    """Give Ctrl+Z, Ctrl+Shift+Z and Ctrl+Y a meaning while a layer is active.
+
+    The keys of other layers stay as they are.
+
+    Parameters
+    ----------
+    layer : Layer
+        The layer.
+    undo, redo : callable
+        Called with the layer.
+    """
+    for keys, slot in ((_UNDO_KEYS, undo), (_REDO_KEYS, redo)):
+        for key in keys:
+            layer.bind_key(key, slot, overwrite=True)
+
+
+def unbind_undo_keys(layer: Layer) -> None:
+    """Give the keys of a layer back to napari."""
+    for key in (*_UNDO_KEYS, *_REDO_KEYS):
+        layer.bind_key(key, None)
+
+
+def undo_edit(shown: ShownAcquisition) -> str:
+    """Take back the last edit of an acquisition and say what it was."""
+    if _is_drawing(shown):
+        return "Nothing was undone: finish the shape first."
+    num_results = _count_results(shown)
+    text = shown.acq.history.undo()
+    if not text:
+        return "There is nothing to undo."
+    if _count_results(shown) < num_results:
+        return f"Undone: {text}, with what was measured there. Redo brings it back."
+    return f"Undone: {text}."
+
+
+def redo_edit(shown: ShownAcquisition) -> str:
+    """Make the edit again that was taken back last and say what it was."""
+    if _is_drawing(shown):
+        return "Nothing was redone: finish the shape first."
+    text = shown.acq.history.redo()
+    return f"Redone: {text}." if text else "There is nothing to redo."
+
+
+def _is_drawing(shown: ShownAcquisition) -> bool:
+    return shown.sync is not None and shown.sync.is_drawing
+
+
+def _count_results(shown: ShownAcquisition) -> int:
+    return sum(analysis.has_results for analysis in shown.acq.analysis_set)

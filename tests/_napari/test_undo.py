@@ -1,0 +1,236 @@
+"""Undo and redo with the keys, in a real viewer."""
+
+from __future__ import annotations
+
+import gc
+import weakref
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pytest
+from napari.components import ViewerModel
+from napari.layers import Labels, Shapes
+from qtpy.QtCore import QPoint, Qt
+from qtpy.QtTest import QTest
+from qtpy.QtWidgets import QApplication, QOpenGLWidget
+
+from napari_bloodflow import AcqImage, RectRoiBounds
+from napari_bloodflow._napari.session import get_session
+from napari_bloodflow.synthetic import pulsatile_flow, write_tiff
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
+
+    from napari_bloodflow._napari.session import ViewerSession
+
+pytestmark = pytest.mark.gui
+PLUGIN = "napari-bloodflow"
+LEFT, NO_KEY = Qt.MouseButton.LeftButton, Qt.KeyboardModifier.NoModifier
+CTRL = Qt.KeyboardModifier.ControlModifier
+CTRL_SHIFT = CTRL | Qt.KeyboardModifier.ShiftModifier
+A = RectRoiBounds(100, 300, 2, 30)
+
+
+class Hands:
+    """A user with a mouse and a keyboard."""
+
+    def __init__(self, viewer: Any) -> None:
+        self.viewer = viewer
+        (self.canvas,) = viewer.window._qt_window.findChildren(QOpenGLWidget)
+
+    @property
+    def session(self) -> ViewerSession:
+        return get_session(self.viewer)
+
+    @property
+    def roi_layer(self) -> Shapes:
+        assert self.session.roi_layer is not None
+        return self.session.roi_layer
+
+    def open(self, path: Path) -> AcqImage:
+        self.viewer.open(str(path), plugin=PLUGIN)
+        QApplication.processEvents()
+        self.session.fit_view()
+        QApplication.processEvents()
+        assert self.session.acq is not None
+        return self.session.acq
+
+    def pick(self, layer: Any) -> None:
+        self.viewer.layers.selection = {layer}
+        QApplication.processEvents()
+
+    def at(self, row: float, column: float) -> QPoint:
+        order = list(self.viewer.dims.displayed)
+        world = np.array(self.session.image_layers[0].data_to_world((row, column)))[order]
+        camera, size = self.viewer.scene.camera, np.array(self.viewer.canvas.size)
+        y, x = (world - np.array(camera.center)[-2:]) * camera.zoom + size / 2
+        return QPoint(round(x), round(y))
+
+    def press(self, start: QPoint, stop: QPoint) -> None:
+        QTest.mouseMove(self.canvas, start)
+        QTest.mousePress(self.canvas, LEFT, NO_KEY, start)
+        for step in range(1, 6):
+            QTest.mouseMove(self.canvas, start + (stop - start) * (step / 5))
+            QApplication.processEvents()
+
+    def drag(self, start: QPoint, stop: QPoint) -> None:
+        self.press(start, stop)
+        QTest.mouseRelease(self.canvas, LEFT, NO_KEY, stop)
+        QApplication.processEvents()
+
+    def draw(self, *corners: float) -> None:
+        self.pick(self.roi_layer)
+        self.roi_layer.mode = "add_rectangle"
+        self.drag(self.at(*corners[:2]), self.at(*corners[2:]))
+        self.roi_layer.mode = "select"
+
+    def key(self, key: Qt.Key, modifiers: Qt.KeyboardModifier = NO_KEY) -> str:
+        QTest.keyClick(self.canvas, key, modifiers)
+        QApplication.processEvents()
+        return str(self.viewer.status)
+
+    def undo(self) -> str:
+        return self.key(Qt.Key.Key_Z, CTRL)
+
+    def redo(self) -> str:
+        return self.key(Qt.Key.Key_Z, CTRL_SHIFT)
+
+
+@pytest.fixture
+def hands(make_napari_viewer: Callable[..., Any]) -> Hands:
+    viewer = make_napari_viewer(show=True)
+    viewer.window.resize(1400, 900)
+    QApplication.processEvents()
+    return Hands(viewer)
+
+
+@pytest.fixture
+def paths(tmp_path: Path) -> list[Path]:
+    paths = [tmp_path / name for name in ("first.tif", "second.tif")]
+    for path in paths:
+        write_tiff(pulsatile_flow(num_rows=1024), path)
+    return paths
+
+
+def test_draw_move_and_delete_are_undone_and_done_again(hands: Hands, paths: list[Path]) -> None:
+    acq = hands.open(paths[0])
+    seen = [acq.rois.snapshot()]
+    hands.draw(200, 10, 500, 40)
+    seen.append(acq.rois.snapshot())
+    hands.roi_layer.selected_data = {0}
+    hands.drag(hands.at(350, 25), hands.at(450, 30))
+    seen.append(acq.rois.snapshot())
+    hands.key(Qt.Key.Key_Delete)
+    seen.append(acq.rois.snapshot())
+    assert [len(rois) for rois in seen] == [0, 1, 1, 0]
+    assert seen[1] != seen[2]
+
+    texts = ("delete ROI 1", "move ROI 1", "add ROI 1")
+    for text, before in zip(texts, reversed(seen[:-1]), strict=True):
+        assert hands.undo() == f"Undone: {text}."
+        assert acq.rois.snapshot() == before
+        assert hands.roi_layer.nshapes == len(before)
+    assert not acq.is_dirty
+    assert hands.undo() == "There is nothing to undo."
+    for text, after in zip(reversed(texts), seen[1:], strict=True):
+        assert hands.redo() == f"Redone: {text}."
+        assert acq.rois.snapshot() == after
+        assert hands.roi_layer.nshapes == len(after)
+    assert hands.redo() == "There is nothing to redo."
+    assert acq.rois.snapshot() == ()
+
+
+def test_a_drag_of_many_moves_is_one_step(hands: Hands, paths: list[Path]) -> None:
+    acq = hands.open(paths[0])
+    acq.rois.create(RectRoiBounds(200, 500, 10, 40))
+    hands.pick(hands.roi_layer)
+    hands.roi_layer.mode = "direct"
+    hands.roi_layer.selected_data = {0}
+    hands.drag(hands.at(199.5, 9.5), hands.at(300, 20))
+    assert acq.rois[1].geometry != RectRoiBounds(200, 500, 10, 40)
+    assert hands.undo() == "Undone: resize ROI 1."
+    assert acq.rois[1].geometry == RectRoiBounds(200, 500, 10, 40)
+    assert acq.history.undo_text == "add ROI 1"
+
+
+def test_nothing_is_undone_in_the_middle_of_a_drag(hands: Hands, paths: list[Path]) -> None:
+    acq = hands.open(paths[0])
+    acq.rois.create(RectRoiBounds(200, 500, 10, 40))
+    hands.pick(hands.roi_layer)
+    hands.roi_layer.mode = "select"
+    hands.roi_layer.selected_data = {0}
+    hands.press(hands.at(350, 25), hands.at(450, 30))
+    assert "finish the shape first" in hands.undo()
+    assert "finish the shape first" in hands.redo()
+    QTest.mouseRelease(hands.canvas, LEFT, NO_KEY, hands.at(450, 30))
+    QApplication.processEvents()
+    assert hands.undo() == "Undone: move ROI 1."
+    assert acq.rois[1].geometry == RectRoiBounds(200, 500, 10, 40)
+
+
+def test_two_acquisitions_in_one_viewer_are_independent(hands: Hands, paths: list[Path]) -> None:
+    first = hands.open(paths[0])
+    image, rois = hands.session.image_layers[0], hands.roi_layer
+    first.rois.create(A, name="first")
+    second = hands.open(paths[1])
+    second.rois.create(A, name="second")
+    second.accepted = False
+
+    hands.pick(image)
+    assert hands.undo() == "Undone: add ROI 1."
+    assert (len(first.rois), len(second.rois), second.accepted) == (0, 1, False)
+    assert hands.undo() == "There is nothing to undo."
+    hands.pick(hands.session.shown[1].roi_layer)
+    assert hands.undo() == "Undone: reject the file."
+    assert (len(first.rois), len(second.rois), second.accepted) == (0, 1, True)
+    hands.pick(rois)
+    assert hands.key(Qt.Key.Key_Y, CTRL) == "Redone: add ROI 1."
+    assert (first.rois[1].name, second.accepted) == ("first", True)
+    assert hands.viewer.dims.ndisplay == 2
+
+
+def test_results_that_go_with_a_roi_are_spoken_of_and_come_back(
+    hands: Hands, paths: list[Path]
+) -> None:
+    acq = hands.open(paths[0])
+    acq.rois.create(A)
+    analysis = acq.analysis_set.run_analysis(("radon_velocity", 0, 1), {"window_width": 64})
+    assert "what was measured there" in hands.undo()
+    assert len(acq.analysis_set) == 0
+    hands.redo()
+    assert list(acq.analysis_set) == [analysis]
+    assert not analysis.is_stale
+
+
+def test_other_layers_keep_the_keys_of_napari(hands: Hands, paths: list[Path]) -> None:
+    acq = hands.open(paths[0])
+    acq.rois.create(A)
+    labels = hands.viewer.add_labels(np.zeros((1024, 64), int))
+    labels.paint((5, 5), 3)
+    assert labels.data.any()
+    hands.undo()
+    assert not labels.data.any()
+    hands.redo()
+    assert labels.data.any()
+    hands.pick(hands.viewer.add_points())
+    hands.undo()
+    hands.key(Qt.Key.Key_Y, CTRL)
+    assert hands.viewer.dims.ndisplay == 3
+    assert len(acq.rois) == 1
+
+
+def test_removed_layers_give_the_keys_back_and_keep_nothing_alive(paths: list[Path]) -> None:
+    viewer = ViewerModel()
+    keys = {kind: dict(kind.class_keymap) for kind in (Shapes, Labels)}
+    session = get_session(viewer)
+    shown = session.open(paths[0])
+    layers = shown.layers
+    assert all(layer.keymap for layer in layers)
+    assert all(kind.class_keymap == keymap for kind, keymap in keys.items())
+    viewer.layers.clear()
+    assert not any(layer.keymap for layer in layers)
+    watch = weakref.ref(session)
+    del session, shown, viewer
+    gc.collect()
+    assert watch() is None
