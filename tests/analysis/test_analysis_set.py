@@ -159,7 +159,7 @@ def test_one_primary_analysis_per_roi_so_that_cloudscope_can_read_the_file(
 
 
 def test_stored_kinds_are_kept_and_not_run(analyses: AnalysisSet) -> None:
-    key = AnalysisKey("event", 0, 1)
+    key = AnalysisKey("pressure", 0, 1)
     analyses.adopt(StoredAnalysis(key, {"pre_post_win_sec": 1.0, "odd": None}))
     assert analyses[key].detection_params == {"pre_post_win_sec": 1.0, "odd": None}
     with pytest.raises(AnalysisError, match="cannot be run"):
@@ -236,3 +236,80 @@ def test_a_run_does_not_see_edits_made_after_it_was_prepared(
     assert expected is not None
     assert table is not None
     np.testing.assert_array_equal(table["velocity"], expected["velocity"])
+
+
+# ---- analyses that are derived from another one
+
+CHILD = AnalysisKey("event", 0, 1)
+
+
+@pytest.mark.parametrize("name", ["event", "heart_rate"])
+def test_what_is_derived_needs_its_parent_first(analyses: AnalysisSet, name: str) -> None:
+    for act in (analyses.create, analyses.run_analysis):
+        with pytest.raises(AnalysisError, match=r"measure the radon velocity of ROI 1 .* first"):
+            act((name, 0, 1))
+    assert len(analyses) == 0
+
+
+def test_a_parent_that_was_never_run_is_not_enough(analyses: AnalysisSet) -> None:
+    analyses.create(KEY)
+    with pytest.raises(AnalysisError, match="measure the radon velocity"):
+        analyses.run_analysis(CHILD)
+
+
+def test_what_is_derived_fits_until_its_parent_changes(
+    analyses: AnalysisSet, source: OneRoi
+) -> None:
+    analyses.run_analysis(KEY, {"window_width": 32})
+    child = analyses.run_analysis(CHILD)
+    assert child.parent is analyses[KEY]
+    assert not child.is_stale
+    analyses.run_analysis(KEY, {"window_width": 16})
+    assert len(child.stale_reasons) == 1
+    assert child.stale_reasons[0].startswith("its radon_velocity")
+    analyses.run_analysis(CHILD)
+    assert not child.is_stale
+
+
+def test_what_is_derived_from_a_stale_result_is_stale(
+    analyses: AnalysisSet, source: OneRoi
+) -> None:
+    analyses.run_analysis(KEY, {"window_width": 32})
+    child = analyses.run_analysis(CHILD)
+    source.columns = (5, 35)
+    assert child.stale_reasons == ("the ROI was moved or resized",)
+    analyses.run_analysis(CHILD)
+    assert child.stale_reasons == ("the ROI was moved or resized",)
+
+
+def test_a_parent_cannot_be_removed_from_under_its_child(analyses: AnalysisSet) -> None:
+    analyses.run_analysis(KEY, {"window_width": 32})
+    analyses.run_analysis(CHILD)
+    with pytest.raises(AnalysisError, match="event of ROI 1, channel 0, is derived from"):
+        analyses.remove(KEY)
+    assert len(analyses) == 2
+    analyses.remove(CHILD)
+    analyses.remove(KEY)
+    assert len(analyses) == 0
+
+
+def test_parent_and_child_leave_and_come_back_with_their_roi(analyses: AnalysisSet) -> None:
+    analyses.run_analysis(KEY, {"window_width": 32})
+    analyses.run_analysis(CHILD)
+    analyses.set_aside(1)
+    assert len(analyses) == 0
+    analyses.bring_back(1)
+    assert {a.key for a in analyses} == {KEY, CHILD}
+    assert not analyses[CHILD].is_stale
+
+
+def test_a_result_is_dropped_if_its_parent_went_while_it_was_measured(
+    analyses: AnalysisSet,
+) -> None:
+    analyses.run_analysis(KEY, {"window_width": 32})
+    run = analyses.prepare(CHILD)
+    result = RunContext().drain(run.steps())
+    analyses.remove(KEY)
+    with pytest.raises(AnalysisError, match="measure the radon velocity"):
+        analyses.commit(run, result)
+    assert len(analyses) == 0

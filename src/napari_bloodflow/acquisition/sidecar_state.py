@@ -238,6 +238,8 @@ class SidecarState:
                 continue
             analyses[analysis.key] = analysis
             self._analysis_records[analysis.key] = record
+            for place, what, action in analysis.stored_problems:
+                self.note(f"{where}.{place}", what, action)
         for key in analyses:
             parent = parent_name(key.analysis_name)
             if parent is not None and key._replace(analysis_name=parent) not in analyses:

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 from psygnal import Signal
 
-from napari_bloodflow.analysis.base import Analysis, AnalysisKey, RunContext
+from napari_bloodflow.analysis.base import Analysis, AnalysisKey, ParentInputs, RunContext
 from napari_bloodflow.analysis.provenance import sealed
 from napari_bloodflow.analysis.registry import analysis_class, runnable_names
 from napari_bloodflow.errors import AnalysisError
@@ -182,6 +182,7 @@ class AnalysisSet:
         if analysis.key in self._analyses:
             raise AnalysisError(f"there is already an analysis {analysis.key}")
         self._analyses[analysis.key] = analysis
+        analysis.join(self)
         self._num_created += 1
         self._ranks[analysis.key] = self._num_created
         self.added.emit(analysis.key)
@@ -189,7 +190,7 @@ class AnalysisSet:
     def replace_all(self, analyses: Iterable[Analysis]) -> None:
         """Make the set exactly these analyses, in this order."""
         for key in list(self._analyses):
-            self.remove(key)
+            self._take_out(key)
         self._aside.clear()
         self._ranks.clear()
         for analysis in analyses:
@@ -202,7 +203,19 @@ class AnalysisSet:
         ------
         KeyError
             If there is none with this key.
+        AnalysisError
+            If others are derived from it; without it CloudScope could not read them.
         """
+        key = AnalysisKey(*key)
+        if derived := [a for a in self if a.parent is not None and a.parent.key == key]:
+            names = " and ".join(a.key.analysis_name for a in derived)
+            raise AnalysisError(
+                f"{names} of ROI {key.roi_id}, channel {key.channel}, is derived from"
+                f" {key.analysis_name}: remove it first"
+            )
+        return self._take_out(key)
+
+    def _take_out(self, key: KeyLike) -> Analysis:
         analysis = self[key]
         del self._analyses[analysis.key]
         self.removed.emit(analysis.key)
@@ -211,7 +224,7 @@ class AnalysisSet:
     def set_aside(self, roi_id: int) -> None:
         """Take the analyses of a deleted ROI out, until :meth:`bring_back`."""
         for analysis in self.for_roi(roi_id):
-            self._aside.setdefault(roi_id, []).append(self.remove(analysis.key))
+            self._aside.setdefault(roi_id, []).append(self._take_out(analysis.key))
 
     def bring_back(self, roi_id: int) -> None:
         """Put back the analyses of a ROI whose deletion was undone, where they were."""
@@ -231,6 +244,7 @@ class AnalysisSet:
             )
         if key in self._analyses:
             raise AnalysisError(f"there is already an analysis {key}")
+        self._check_parent(key, kind)
         for other in self._analyses.values():
             if other.key[1:] == key[1:] and other.exclusive_group == kind.exclusive_group:
                 if kind.exclusive_group is None:
@@ -240,6 +254,11 @@ class AnalysisSet:
                     f" {key.channel}, and the file format holds only one of the two per ROI:"
                     " make a second ROI in the same place"
                 )
+
+    def _check_parent(self, key: AnalysisKey, kind: type[Analysis]) -> None:
+        if kind.parent_name is None or key._replace(analysis_name=kind.parent_name) in self:
+            return
+        raise AnalysisError(_no_parent(key, kind))
 
     # ---- running
 
@@ -262,7 +281,8 @@ class AnalysisSet:
         TypeError
             If the ROI is a line.
         AnalysisError
-            If the analysis cannot be run here, or another excludes it.
+            If the analysis cannot be run here, another excludes it, or the one that it is derived
+            from was not measured.
         """
         key = AnalysisKey(*key)
         existing = self.get(key)
@@ -276,8 +296,18 @@ class AnalysisSet:
         known = kind.params_model.model_fields
         kept = {name: value for name, value in present.items() if name in known}
         params = kind.check_params({**kept, **(detection_params or {})})
+        parent = self._parent_inputs(key, kind)
+        earlier = _decided(existing)
         inputs = self._source.get_analysis_inputs(key.channel, key.roi_id)
-        return PreparedRun(key, kind, params, inputs)
+        return PreparedRun(key, kind, params, replace(inputs, parent=parent, earlier=earlier))
+
+    def _parent_inputs(self, key: AnalysisKey, kind: type[Analysis]) -> ParentInputs | None:
+        if kind.parent_name is None:
+            return None
+        parent = self.get(key._replace(analysis_name=kind.parent_name))
+        if parent is None or parent.result.table is None:
+            raise AnalysisError(_no_parent(key, kind))
+        return ParentInputs(kind.parent_name, dict(parent.detection_params), parent.result)
 
     def commit(self, run: PreparedRun, result: AnalysisResult) -> Analysis:
         """Take the result of a finished run, creating the analysis if it is new.
@@ -285,8 +315,8 @@ class AnalysisSet:
         Raises
         ------
         AnalysisError
-            If the ROI was deleted, or another analysis that excludes this one was added, while
-            the run was under way.
+            If the ROI was deleted, another analysis that excludes this one was added, the one that
+            it is derived from was removed, or decisions were taken, while the run was under way.
         """
         key, result = run.key, sealed(result)
         if self._source.get_analysis_state(key.channel, key.roi_id) is None:
@@ -298,6 +328,9 @@ class AnalysisSet:
             analysis.set_result(result)
             self.adopt(analysis)
         else:
+            self._check_parent(key, run.analysis_type)
+            if _decided(analysis) is not run.inputs.earlier:
+                raise AnalysisError(f"{key} was edited while it was being measured: run it again")
             analysis.update_detection_params(run.params)
             analysis.set_result(result)
         self.updated.emit(key)
@@ -334,3 +367,19 @@ class AnalysisSet:
         """
         run = self.prepare(key, detection_params)
         return self.commit(run, (context or RunContext()).drain(run.steps()))
+
+
+def _decided(analysis: Analysis | None) -> AnalysisResult | None:
+    """Return the result of an analysis if it holds decisions that a new run has to keep."""
+    if analysis is None or not analysis.keeps_decisions or not analysis.has_results:
+        return None
+    return analysis.result
+
+
+def _no_parent(key: AnalysisKey, kind: type[Analysis]) -> str:
+    assert kind.parent_name is not None
+    parent = analysis_class(kind.parent_name).display_name.lower()
+    return (
+        f"{kind.display_name}: measure the {parent} of ROI {key.roi_id}"
+        f" on channel {key.channel} first"
+    )

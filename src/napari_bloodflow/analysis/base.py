@@ -8,7 +8,12 @@ from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple, Protocol
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
-from napari_bloodflow.analysis.provenance import PROVENANCE_KEY, changes_of_state, stale_reasons
+from napari_bloodflow.analysis.provenance import (
+    PROVENANCE_KEY,
+    changes_of_parent,
+    changes_of_state,
+    stale_reasons,
+)
 from napari_bloodflow.errors import AnalysisCancelled, ParameterError
 from napari_bloodflow.schema import Schema, plain_validation_message, schema_of
 
@@ -19,6 +24,7 @@ if TYPE_CHECKING:
     import pandas as pd
     from numpy.typing import NDArray
 
+    from napari_bloodflow.analysis.analysis_set import AnalysisSet
     from napari_bloodflow.calibration import Calibration
 
 __all__ = [
@@ -29,6 +35,7 @@ __all__ = [
     "AnalysisSource",
     "AnalysisState",
     "DetectionParams",
+    "ParentInputs",
     "Progress",
     "RunContext",
     "finite_or_none",
@@ -150,6 +157,25 @@ class AnalysisState:
 
 
 @dataclass(frozen=True, slots=True, eq=False)
+class ParentInputs:
+    """The analysis of the same (channel, ROI) that another one is derived from.
+
+    Parameters
+    ----------
+    analysis_name : str
+        Its kind.
+    detection_params : mapping
+        Its parameters.
+    result : AnalysisResult
+        Its result, with a table.
+    """
+
+    analysis_name: str
+    detection_params: Mapping[str, Any]
+    result: AnalysisResult
+
+
+@dataclass(frozen=True, slots=True, eq=False)
 class AnalysisInputs:
     """Pixels of a ROI and everything else a measurement depends on.
 
@@ -159,10 +185,16 @@ class AnalysisInputs:
         Pixels of the ROI.
     state : AnalysisState
         Calibration and geometry.
+    parent : ParentInputs, optional
+        What the measurement is derived from, for kinds with a `parent_name`.
+    earlier : AnalysisResult, optional
+        The result that the new one replaces, for kinds that keep what was decided by hand.
     """
 
     image: NDArray[Any]
     state: AnalysisState
+    parent: ParentInputs | None = None
+    earlier: AnalysisResult | None = None
 
     @property
     def calibration(self) -> Calibration:
@@ -203,7 +235,10 @@ class AnalysisSource(Protocol):
 class Analysis:
     """One analysis of one (channel, ROI), with its parameters and its latest result.
 
-    Subclasses set the class attributes and implement :meth:`measure`.
+    Subclasses set the class attributes and implement :meth:`measure`. One that is derived from the
+    result of another analysis of the same (channel, ROI) names it in `parent_name`. One whose
+    result holds decisions of the user sets `keeps_decisions` and finds them in the inputs of the
+    next run.
 
     Parameters
     ----------
@@ -227,6 +262,8 @@ class Analysis:
     standard_columns: ClassVar[tuple[str, ...]] = ()
     own_columns: ClassVar[tuple[str, ...]] = ()  # what the shared format does not have
     exclusive_group: str | None = None
+    parent_name: ClassVar[str | None] = None
+    keeps_decisions: ClassVar[bool] = False
     can_run: ClassVar[bool] = True
 
     def __init__(
@@ -240,6 +277,8 @@ class Analysis:
         self._params: dict[str, Any] = self.check_params(detection_params or {})
         self._result: AnalysisResult | None = None
         self._state_at_load: AnalysisState | None = None
+        self._parent_at_load: AnalysisResult | None = None
+        self._set: AnalysisSet | None = None
 
     def __repr__(self) -> str:
         state = "with result" if self.has_results else "not run"
@@ -297,6 +336,22 @@ class Analysis:
         """Replace the result."""
         self._result = result
 
+    def join(self, analysis_set: AnalysisSet) -> None:
+        """Become one of the analyses of a file; called by the set."""
+        self._set = analysis_set
+
+    @property
+    def parent(self) -> Analysis | None:
+        """The analysis this one is derived from, if it is of such a kind and has one."""
+        if self.parent_name is None or self._set is None:
+            return None
+        return self._set.get(self.key._replace(analysis_name=self.parent_name))
+
+    @property
+    def stored_problems(self) -> tuple[tuple[str, str, str], ...]:
+        """What is wrong in a stored result: where in the record, what, and what was done."""
+        return ()
+
     @property
     def stale_reasons(self) -> tuple[str, ...]:
         """Why the result no longer fits the file, in words; empty if it does.
@@ -309,11 +364,28 @@ class Analysis:
         channel, roi_id = self.key.channel, self.key.roi_id
         if PROVENANCE_KEY in self._result.summary:
             state = self._source.get_analysis_state(channel, roi_id)
-            return stale_reasons(self._result, state, self._params)
-        if self._state_at_load is None:
+            reasons = stale_reasons(self._result, state, self._params)
+        elif self._state_at_load is not None:
+            state = self._source.get_analysis_state(channel, roi_id, with_pixels=False)
+            reasons = changes_of_state(self._state_at_load, state)
+        else:
+            reasons = ()
+        return tuple(dict.fromkeys(reasons + self._parent_reasons()))
+
+    def _parent_reasons(self) -> tuple[str, ...]:
+        if self.parent_name is None or self._set is None or self._result is None:
             return ()
-        state = self._source.get_analysis_state(channel, roi_id, with_pixels=False)
-        return changes_of_state(self._state_at_load, state)
+        parent = self.parent
+        if parent is None or not parent.has_results:
+            return (f"its {self.parent_name} is gone",)
+        found = self._parent_at_load
+        if PROVENANCE_KEY in self._result.summary:
+            changes = changes_of_parent(self._result, self.parent_name, parent.result)
+        elif found is not None and found is not parent._result:
+            changes = (f"its {self.parent_name} has other values now",)
+        else:
+            changes = ()
+        return changes + parent.stale_reasons
 
     def remember_state(self) -> None:
         """Take the present ROI and calibration for those of a result without provenance.
@@ -324,10 +396,12 @@ class Analysis:
             self._state_at_load = self._source.get_analysis_state(
                 self.key.channel, self.key.roi_id, with_pixels=False
             )
+            parent = self.parent
+            self._parent_at_load = None if parent is None else parent._result
 
     @property
     def is_stale(self) -> bool:
-        """True if ROI, calibration, pixels, parameters or the table changed since the run."""
+        """True if what the result was made from, or its table, changed since the run."""
         return bool(self.stale_reasons)
 
     @classmethod

@@ -17,19 +17,32 @@ if TYPE_CHECKING:
 
     import pandas as pd
 
-    from napari_bloodflow.analysis.base import AnalysisResult, AnalysisState
+    from napari_bloodflow.analysis.base import AnalysisResult, AnalysisState, ParentInputs
 
-__all__ = ["PROVENANCE_KEY", "changes_of_state", "make_provenance", "sealed", "stale_reasons"]
+__all__ = [
+    "PROVENANCE_KEY",
+    "changes_of_parent",
+    "changes_of_state",
+    "make_provenance",
+    "run_stamp",
+    "sealed",
+    "stale_reasons",
+]
 
 PROVENANCE_KEY = "provenance"
 """Key of the block inside a summary; CloudScope keeps it over a load and save."""
 _TABLE_KEY = "table_checksums"
+_PARENT_KEY = "parent"
 _PERIOD = 7
 _ROI_IS_GONE = "its ROI is gone"
 
 
 def make_provenance(
-    state: AnalysisState, params: Mapping[str, Any], algorithm: str, algorithm_version: int
+    state: AnalysisState,
+    params: Mapping[str, Any],
+    algorithm: str,
+    algorithm_version: int,
+    parent: ParentInputs | None = None,
 ) -> dict[str, Any]:
     """Describe what a result was made from.
 
@@ -43,19 +56,34 @@ def make_provenance(
         Name of the method.
     algorithm_version : int
         Raised whenever the method's numbers change.
+    parent : ParentInputs, optional
+        What the result was derived from.
 
     Returns
     -------
     dict
         Plain values, fit for JSON.
     """
-    return {
+    made = {
         "software": f"napari-bloodflow {__version__}",
         "algorithm": algorithm,
         "algorithm_version": algorithm_version,
         "created_utc": datetime.now(UTC).isoformat(timespec="seconds"),
         "detection_params": dict(params),
         **_described(state),
+    }
+    if parent is not None:
+        made[_PARENT_KEY] = _described_parent(parent.analysis_name, parent.result)
+    return made
+
+
+def run_stamp(analysis_version: int) -> dict[str, Any]:
+    """Return the summary keys by which CloudScope dates a run, in local time."""
+    now = datetime.now()
+    return {
+        "analysis_date": now.strftime("%y%m%d"),
+        "analysis_time": now.strftime("%H:%M:%S.") + f"{now.microsecond // 1000:03d}",
+        "analysis_version": analysis_version,
     }
 
 
@@ -106,9 +134,50 @@ def stale_reasons(
     return tuple(reasons)
 
 
+def changes_of_parent(
+    result: AnalysisResult, parent_name: str, parent: AnalysisResult
+) -> tuple[str, ...]:
+    """Say in words how the result that another one was derived from changed since.
+
+    Parameters
+    ----------
+    result : AnalysisResult
+        The derived result, with provenance.
+    parent_name : str
+        Kind of the analysis it was derived from.
+    parent : AnalysisResult
+        The present result of that analysis.
+
+    Returns
+    -------
+    tuple of str
+        Reasons in words, empty if nothing changed.
+    """
+    made = result.summary.get(PROVENANCE_KEY)
+    used = made.get(_PARENT_KEY) if isinstance(made, dict) else None
+    if not isinstance(used, dict):
+        return ()
+    if used.get("created_utc") != _created(parent):
+        return (f"its {parent_name} was measured again",)
+    sums = used.get(_TABLE_KEY)
+    if isinstance(sums, dict) and not _has_checksums(parent.table, sums):
+        return (f"its {parent_name} has other values now",)
+    return ()
+
+
 def changes_of_state(before: AnalysisState, now: AnalysisState | None) -> tuple[str, ...]:
     """Say in words what changed between two states; None if the ROI is gone."""
     return (_ROI_IS_GONE,) if now is None else tuple(_differences(_described(before), now))
+
+
+def _described_parent(name: str, parent: AnalysisResult) -> dict[str, Any]:
+    sums = {} if parent.table is None else _checksums(parent.table)
+    return {"analysis_name": name, "created_utc": _created(parent), _TABLE_KEY: sums}
+
+
+def _created(result: AnalysisResult) -> Any:
+    made = result.summary.get(PROVENANCE_KEY)
+    return made.get("created_utc") if isinstance(made, dict) else None
 
 
 def _described(state: AnalysisState) -> dict[str, Any]:

@@ -5,8 +5,10 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from napari_bloodflow.analysis.base import AnalysisKey
+from napari_bloodflow.analysis.heart_rate import HeartRateAnalysis
 from napari_bloodflow.analysis.radon_velocity import RadonVelocity
 from napari_bloodflow.analysis.stored import StoredAnalysis
+from napari_bloodflow.analysis.velocity_events import VelocityEvents
 
 if TYPE_CHECKING:
     from napari_bloodflow.analysis.base import Analysis
@@ -19,7 +21,9 @@ __all__ = [
     "runnable_names",
 ]
 
-_CLASSES: dict[str, type[Analysis]] = {RadonVelocity.analysis_name: RadonVelocity}
+_CLASSES: dict[str, type[Analysis]] = {
+    kind.analysis_name: kind for kind in (RadonVelocity, VelocityEvents, HeartRateAnalysis)
+}
 
 RECORD_ORDER = ("radon_velocity", "diameter", "event", "sum_intensity", "heart_rate")
 """Order of records in a sidecar: what every reader knows first, parents before dependants."""
@@ -42,4 +46,4 @@ def exclusive_group(analysis_name: str) -> str | None:
 
 def parent_name(analysis_name: str) -> str | None:
     """Return the analysis of the same (channel, ROI) that this one is derived from, or None."""
-    return "radon_velocity" if analysis_name in ("event", "heart_rate") else None
+    return analysis_class(analysis_name).parent_name
