@@ -20,19 +20,19 @@ from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
 import numpy as np
 
+from napari_bloodflow.analysis.kernels.profiles import (
+    CHUNK_PIXELS,
+    check_profiles,
+    iter_centers,
+    window_sums,
+)
+
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
     from numpy.typing import NDArray
 
 __all__ = ["EdgeRows", "EdgeSettings", "gate_edges", "iter_exact_edges", "running_median"]
-
-# Pixels per chunk: few enough that the arrays of a chunk stay in the processor's cache, and a turn
-# of the caller comes every few milliseconds.
-_CHUNK_PIXELS = 2**18
-
-# Beyond this sums over a window could overflow; such pixels count as missing.
-_TOO_LARGE = 1e30
 
 Backend = Literal["numba", "numpy"]
 
@@ -175,20 +175,7 @@ def _scans(backend: Backend | None) -> Scans:
 
 
 def _check(image: NDArray[Any], settings: EdgeSettings) -> None:
-    if image.ndim != 2 or image.dtype.kind not in "biuf":
-        raise ValueError(
-            "a kymograph is 2-D, (time, position), with integer or floating pixels;"
-            f" this array has the shape {image.shape} and the type {image.dtype}"
-        )
-    if image.shape[0] < 1 or image.shape[1] < 2:
-        raise ValueError(
-            "a diameter needs at least 1 line and 2 pixels along the line;"
-            f" there are {image.shape[0]} and {image.shape[1]}"
-        )
-    if settings.window_rows < 1 or settings.window_rows % 2 == 0:
-        raise ValueError(f"the window must be an odd number of rows, not {settings.window_rows}")
-    if settings.stride < 1:
-        raise ValueError(f"the stride must be at least 1; it is {settings.stride}")
+    check_profiles(image, settings.window_rows, settings.stride)
     if not 0 <= settings.sigma_px <= image.shape[1]:
         raise ValueError(
             "the smoothing must be between 0 and the width of the ROI,"
@@ -199,20 +186,16 @@ def _check(image: NDArray[Any], settings: EdgeSettings) -> None:
 
 
 def _iterate(image: NDArray[Any], settings: EdgeSettings, scans: Scans) -> Iterator[EdgeRows]:
-    num_rows, num_columns = image.shape
-    # The rows under a chunk count too: there are stride rows per profile, and the median keeps
-    # all rows of a window apart.
-    per_profile = max(settings.stride, settings.window_rows if settings.use_median else 1)
-    size = max(1, _CHUNK_PIXELS // (num_columns * per_profile))
-    for start in range(0, num_rows, size * settings.stride):
-        stop = min(start + size * settings.stride, num_rows)
-        yield _measure(image, np.arange(start, stop, settings.stride), settings, scans)
+    for centers in iter_centers(
+        image.shape, settings.window_rows, settings.stride, settings.use_median
+    ):
+        yield _measure(image, centers, settings, scans)
 
 
 def _measure(
     image: NDArray[Any], centers: NDArray[np.int64], settings: EdgeSettings, scans: Scans
 ) -> EdgeRows:
-    sums, count = _window_sums(image, centers, settings)
+    sums, count = window_sums(image, centers, settings.window_rows, settings.use_median)
     profile = sums / count[:, np.newaxis]
     levels, is_partial, is_empty = _levels(sums, count, settings.dark)
     if settings.dark:
@@ -267,77 +250,6 @@ def _measure(
         score=np.clip(score, 0.0, 1.0),
         edge_violation=lost_left | lost_right | is_weak,
     )
-
-
-def _window_sums(
-    image: NDArray[Any], centers: NDArray[np.int64], settings: EdgeSettings
-) -> tuple[NDArray[Any], NDArray[np.float64] | NDArray[np.int64]]:
-    """Sums over the rows of each window, and what they are to be divided by.
-
-    Sums of small integers stay integers: they are exact, and sorted faster. The others are added
-    from the first row to the last, which fixes their last bit. A median is a sum divided by one.
-    """
-    half = settings.window_rows // 2
-    num_rows = image.shape[0]
-    top = max(0, int(centers[0]) - half)
-    block = image[top : min(num_rows, int(centers[-1]) + half + 1)]
-    is_small = image.dtype.kind in "biu" and image.dtype.itemsize <= 2
-    is_small = is_small and settings.window_rows < 2**15
-    block = block.astype(np.int32 if is_small else np.float64)
-    first = np.maximum(centers - half, 0) - top
-    last = np.minimum(centers + half, num_rows - 1) - top
-    count = last - first + 1
-    if not is_small:
-        with np.errstate(invalid="ignore"):
-            block[~(np.abs(block) < _TOO_LARGE)] = np.nan
-    if settings.use_median:
-        return _window_medians(block, first, last), np.ones(centers.size)
-    has_missing = not is_small and bool(np.isnan(block).any())
-    known = np.isfinite(block).astype(np.float64) if has_missing else None
-    if known is not None:
-        block[known == 0] = 0.0
-    sums = _sum_windows(block, first, last, settings.stride)
-    if known is None:
-        return sums, count
-    seen = _sum_windows(known, first, last, settings.stride)
-    with np.errstate(invalid="ignore"):
-        return sums / seen, np.ones(centers.size)
-
-
-def _sum_windows(
-    block: NDArray[Any], first: NDArray[np.int64], last: NDArray[np.int64], stride: int
-) -> NDArray[Any]:
-    """Add up the rows of windows that start `stride` rows apart, but for those cut off."""
-    sums = np.empty((first.size, block.shape[1]), block.dtype)
-    width = int((last - first).max()) + 1
-    # Windows cut off are at the ends of the image, so that the whole ones are consecutive.
-    whole = np.flatnonzero(np.diff(first, append=first[-1] + stride) == stride)
-    whole = whole[last[whole] - first[whole] + 1 == width]
-    start, stop = (int(whole[0]), int(whole[-1]) + 1) if whole.size else (0, 0)
-    if whole.size:
-        inner = sums[start:stop]
-        top, end = int(first[start]), int(first[stop - 1]) + 1
-        inner[:] = block[top:end:stride]
-        for offset in range(1, width):
-            inner += block[top + offset : end + offset : stride]
-    for i in (*range(start), *range(stop, first.size)):
-        sums[i] = np.add.reduce(block[first[i] : last[i] + 1], axis=0)
-    return sums
-
-
-def _window_medians(
-    block: NDArray[Any], first: NDArray[np.int64], last: NDArray[np.int64]
-) -> NDArray[np.float64]:
-    width = int((last - first).max()) + 1
-    offsets = np.arange(width)[:, np.newaxis]
-    rows = first + offsets
-    stack = block.astype(np.float64)[np.minimum(rows, last)]
-    stack[rows > last] = np.nan
-    stack.sort(axis=0)
-    num = np.count_nonzero(np.isfinite(stack), axis=0)[np.newaxis]
-    lower = np.take_along_axis(stack, np.maximum(num - 1, 0) // 2, axis=0)[0]
-    upper = np.take_along_axis(stack, np.minimum(num // 2, width - 1), axis=0)[0]
-    return np.asarray((lower + upper) / 2.0)
 
 
 def _levels(
@@ -471,7 +383,7 @@ def running_median(values: NDArray[np.float64], size: int) -> NDArray[np.float64
     padded[half : half + values.size] = values
     windows = np.lib.stride_tricks.sliding_window_view(padded, width)
     medians = np.empty(values.size)
-    step = max(1, _CHUNK_PIXELS // width)
+    step = max(1, CHUNK_PIXELS // width)
     for start in range(0, values.size, step):
         ordered = np.sort(windows[start : start + step], axis=1)
         num = np.count_nonzero(np.isfinite(ordered), axis=1)
