@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from napari_bloodflow.analysis.base import AnalysisKey
+from napari_bloodflow.analysis.diameter import Diameter
 from napari_bloodflow.analysis.radon_velocity import RadonVelocity
 from napari_bloodflow.analysis.stored import StoredAnalysis
 
@@ -19,7 +20,9 @@ __all__ = [
     "runnable_names",
 ]
 
-_CLASSES: dict[str, type[Analysis]] = {RadonVelocity.analysis_name: RadonVelocity}
+_CLASSES: dict[str, type[Analysis]] = {
+    kind.analysis_name: kind for kind in (RadonVelocity, Diameter)
+}
 
 RECORD_ORDER = ("radon_velocity", "diameter", "event", "sum_intensity", "heart_rate")
 """Order of records in a sidecar: what every reader knows first, parents before dependants."""

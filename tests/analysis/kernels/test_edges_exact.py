@@ -7,8 +7,8 @@ from typing import Any, Literal
 
 import numpy as np
 import pytest
-
 from benchmarks.reference_diameter import DEFAULTS, reference_diameter, running_median
+
 from napari_bloodflow.analysis.kernels import edges_exact
 from napari_bloodflow.analysis.kernels.edges_exact import (
     EdgeRows,

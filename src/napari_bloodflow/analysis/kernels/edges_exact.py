@@ -1,9 +1,9 @@
 """Vessel edges in whole pixels: CloudScope's two diameter methods, bit for bit.
 
-``threshold_width`` takes the outermost pixels at or above a level of the profile, ``gradient_edges``
-the steepest rise and the steepest fall of the smoothed profile. A profile is the mean or the median
-of some rows. Every number is that of the row-by-row procedure as published, down to the order of
-additions, so that old studies can be continued; many rows are computed at a time.
+``threshold_width`` takes the outermost pixels at or above a level of the profile,
+``gradient_edges`` the steepest rise and the steepest fall of the smoothed profile. A profile is the
+mean or the median of some rows. Every number is that of the row-by-row procedure as published, down
+to the order of additions, so that old studies can be continued; many rows are computed at a time.
 
 Known limits of these methods: edges in whole pixels; a width one less than the number of pixels
 above the level; a bright speck anywhere widens the vessel; levels from the 10th and 90th percentile

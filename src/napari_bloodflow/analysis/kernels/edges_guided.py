@@ -11,6 +11,7 @@ blurs wide.
 
 from __future__ import annotations
 
+import functools
 import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -41,9 +42,9 @@ _MAX_BLUR_PX = 50.0
 _COMMON = 1e-3
 _CLIPPED_PART = 0.02
 
-# Standard deviation of a half-way crossing over that of an ideal fit, by simulation (see
-# benchmarks/diameter_accuracy.py).
-_EXCESS = {False: 1.12, True: 1.05}
+# Standard deviation of the diameter over that of an ideal fit in even noise: photon noise is
+# uneven, and the noise shifts half way itself. By simulation, see benchmarks/diameter_accuracy.py.
+_EXCESS = 1.12
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,9 +123,7 @@ def edge_sigma_px(blur_px: float) -> float:
     return math.sqrt(blur_px**2 + 1 / 12)
 
 
-def iter_guided_edges(
-    image: NDArray[Any], settings: GuidedSettings
-) -> Iterator[GuidedRows]:
+def iter_guided_edges(image: NDArray[Any], settings: GuidedSettings) -> Iterator[GuidedRows]:
     """Find the edges profile by profile, in chunks of some milliseconds.
 
     Parameters
@@ -173,14 +172,16 @@ def _iterate(image: NDArray[Any], settings: GuidedSettings) -> Iterator[GuidedRo
         stop = min(start + step, num_blocks)
         around = slice(max(0, start - _BLOCKS // 2), min(num_blocks, stop + _BLOCKS // 2))
         blocks = sign * _block_means(image, around, num_blocks, extreme)
-        medians, _ = window_sums(
-            blocks, np.arange(start, stop) - around.start, _BLOCKS, use_median=True
-        )
+        medians = np.empty((stop - start, num_columns))
+        compiled.median_blocks(blocks, start - around.start, _BLOCKS // 2, medians)
         average += np.nan_to_num(medians).sum(axis=0)
         smooth = np.empty_like(medians)
         compiled.smooth_rows(medians, _gaussian(_SMOOTH_PX), smooth)
-        compiled.find_guide(smooth, sigma, guide[start:stop])
+        darkest = np.sort(smooth, axis=1)[:, : max(1, num_columns // 4)].mean(axis=1)
+        darkest[np.isnan(smooth).any(axis=1)] = np.nan
+        compiled.find_guide(smooth, darkest, sigma, guide[start:stop])
         yield nothing
+    gain = _noise_gain(sigma)
     block_centers = np.arange(num_blocks) * _BLOCK_ROWS + (min(_BLOCK_ROWS, num_rows) - 1) / 2
     clip_value = extreme.clip_value(image.size)
 
@@ -203,12 +204,11 @@ def _iterate(image: NDArray[Any], settings: GuidedSettings) -> Iterator[GuidedRo
             compiled.find_edges(
                 profile, near, smoothing, sigma, settings.per_side, settings.refine, edges, is_dim
             )
-        left, right, low, high, strength_left, strength_right, residual, is_fit = edges.T
-        excess = np.where(np.isnan(is_fit), _EXCESS[False], _EXCESS[True])
+        left, right, low, high, strength_left, strength_right, residual, noise = edges.T
         yield GuidedRows(
             left=left,
             right=right,
-            sd=excess * residual * math.sqrt(2 * 2 * math.sqrt(math.pi) * sigma),
+            sd=_EXCESS * noise * np.interp(right - left, *gain),
             low=sign * low,
             high=sign * high,
             total=total,
@@ -222,7 +222,7 @@ def _iterate(image: NDArray[Any], settings: GuidedSettings) -> Iterator[GuidedRo
 
 
 class _Extreme:
-    """The brightest value of an image (the darkest if the sign is negative), and how often it is."""
+    """The brightest value of an image (the darkest for a negative sign), and how often it is."""
 
     def __init__(self, sign: float) -> None:
         self._sign = sign
@@ -231,7 +231,11 @@ class _Extreme:
 
     def look_at(self, pixels: NDArray[Any]) -> None:
         """Take more pixels into account."""
-        best = np.fmax.reduce(pixels, axis=None) if self._sign > 0 else np.fmin.reduce(pixels, axis=None)
+        best = (
+            np.fmax.reduce(pixels, axis=None)
+            if self._sign > 0
+            else np.fmin.reduce(pixels, axis=None)
+        )
         value = self._sign * float(best)
         if value > self._value:
             self._value, self._count = value, 0
@@ -287,6 +291,27 @@ def _gaussian(sigma_px: float) -> NDArray[np.float64]:
     """Half of a Gaussian kernel, from the centre outwards; the whole sums to 1."""
     weight = np.exp(-0.5 * (np.arange(int(4 * sigma_px + 0.5) + 1) / sigma_px) ** 2)
     return np.asarray(weight / (2 * weight.sum() - weight[0]))
+
+
+@functools.lru_cache(maxsize=8)
+def _noise_gain(sigma_px: float) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Error of an ideal fit, in pixels per noise over contrast, and at which diameters.
+
+    The Cramer-Rao bound for even noise, with both edges and both intensities unknown.
+    """
+    from scipy.special import ndtr
+
+    diameters = sigma_px * np.geomspace(0.5, 30.0, 40)
+    gains = np.empty(diameters.size)
+    for i, diameter in enumerate(diameters):
+        x = np.arange(-math.ceil(diameter / 2 + 6 * sigma_px), diameter / 2 + 6 * sigma_px + 1)
+        u, v = (x + diameter / 2) / sigma_px, (x - diameter / 2) / sigma_px
+        scale = 1 / (math.sqrt(2 * math.pi) * sigma_px)
+        d_left, d_right = -scale * np.exp(-u * u / 2), scale * np.exp(-v * v / 2)
+        jacobian = np.stack([d_left, d_right, ndtr(u) - ndtr(v), np.ones(x.size)])
+        covariance = np.linalg.inv(jacobian @ jacobian.T)
+        gains[i] = math.sqrt(covariance[0, 0] + covariance[1, 1] - 2 * covariance[0, 1])
+    return diameters, gains
 
 
 def _empty_rows() -> GuidedRows:
