@@ -48,11 +48,14 @@ def test_every_stored_number_of_cloudscope_is_found_again(cloudscope_data: Path,
     path = cloudscope_data / era / "k02_diameter_bright.tif"
     image = tifffile.imread(path)
     stored = pd.read_csv(f"{path}.diameter.csv")
-    records = json.loads((path.parent / f"{path.name}.json").read_text())["analysis"]
+    sidecar = json.loads((path.parent / f"{path.name}.json").read_text())
+    records, rois = sidecar["analysis"], {roi["roi_id"]: roi["data"] for roi in sidecar["rois"]}
     assert len(records) == 5
     for record in records:
         expected = stored[stored["roi_id"] == record["roi_id"]].drop(columns=["channel", "roi_id"])
-        result = measure(image, Calibration(0.005, 0.5, "x", True), **record["detection_params"])
+        roi = rois[record["roi_id"]]
+        pixels = image[roi["row_start"] : roi["row_stop"], roi["col_start"] : roi["col_stop"]]
+        result = measure(pixels, Calibration(0.005, 0.5, "x", True), **record["detection_params"])
         assert tuple(table_of(result).columns) == Diameter.standard_columns
         pd.testing.assert_frame_equal(
             table_of(result), expected.reset_index(drop=True), check_exact=True
