@@ -64,15 +64,17 @@ def vessel(
     L = c - D / 2
     R = c + D / 2
     p = ndtr((x - L[:, None]) / s) - ndtr((x - R[:, None]) / s)
-    I = bg + amp * p
+    light = bg + amp * p
     if "gradient" in sc:
-        I = I + 0.6 * amp * (x - xm) / X
+        light = light + 0.6 * amp * (x - xm) / X
     if "neighbour" in sc or "mixed" in sc:
         on = np.zeros(T)
         n = int((0.3 if "neighbour" in sc else 0.1) * T)
         k = int(rng.integers(0, T - n))
         on[k : k + n] = 1
-        I = I + on[:, None] * amp * 1.2 * (ndtr((x - 0.86 * X) / s) - ndtr((x - 0.93 * X) / s))
+        light = light + on[:, None] * amp * 1.2 * (
+            ndtr((x - 0.86 * X) / s) - ndtr((x - 0.93 * X) / s)
+        )
     if "rbc" in sc or "mixed" in sc:
         tot = 0
         target = (0.25 if "rbc" in sc else 0.08) * T
@@ -85,21 +87,21 @@ def vessel(
             rows = np.arange(k, min(T, k + n))
             tot += rows.size
             sh = depth * np.exp(-(((x - pos) / w) ** 4))
-            I[rows] -= amp * p[rows] * sh
+            light[rows] -= amp * p[rows] * sh
     sd_l = amp / snr
     full = bg + amp
     gain = 0.7 * sd_l**2 / full
     vr = 0.3 * sd_l**2
     if np.isfinite(snr):
-        I = I + rng.normal(size=I.shape) * np.sqrt(vr + gain * np.maximum(I, 0))
+        light = light + rng.normal(size=light.shape) * np.sqrt(vr + gain * np.maximum(light, 0))
     if "drop" in sc:
-        I[rng.random(T) < 0.03] = bg
+        light[rng.random(T) < 0.03] = bg
     if "clip" in sc:
-        I = np.minimum(I, bg + 0.6 * amp)
+        light = np.minimum(light, bg + 0.6 * amp)
     if dark:
-        I = 2 * bg + amp - I
-    I = I + 500
-    return np.clip(np.rint(I), 0, 65535).astype(np.uint16), L, R
+        light = 2 * bg + amp - light
+    light = light + 500
+    return np.clip(np.rint(light), 0, 65535).astype(np.uint16), L, R
 
 
 def measure(image: np.ndarray[Any, Any], **params: Any) -> Any:
@@ -168,9 +170,8 @@ def main() -> None:
             suspicion = np.concatenate([t["qc_temporal"] + t["qc_edge_residual"] for t in tables])
             pooled.append((suspicion[known], np.abs(error[known]) > 1.5))
     score, is_wrong = (np.concatenate(part) for part in zip(*pooled, strict=True))
-    print(
-        f"AUC of the quality columns for errors above 1.5 px: {area_under_curve(score, is_wrong):.3f}"
-    )
+    area = area_under_curve(score, is_wrong)
+    print(f"AUC of the quality columns for errors above 1.5 px: {area:.3f}")
 
 
 if __name__ == "__main__":
