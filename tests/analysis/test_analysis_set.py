@@ -11,6 +11,7 @@ import pytest
 from napari_bloodflow import AnalysisKey, Calibration, RunContext
 from napari_bloodflow.analysis.analysis_set import AnalysisSet
 from napari_bloodflow.analysis.base import AnalysisInputs, AnalysisState, Progress
+from napari_bloodflow.analysis.diameter import Diameter
 from napari_bloodflow.analysis.stored import StoredAnalysis
 from napari_bloodflow.errors import AnalysisCancelled, AnalysisError
 from napari_bloodflow.synthetic import moving_streaks
@@ -153,7 +154,7 @@ def test_unknown_kinds_are_refused_and_say_what_there_is(analyses: AnalysisSet) 
 def test_one_primary_analysis_per_roi_so_that_cloudscope_can_read_the_file(
     analyses: AnalysisSet,
 ) -> None:
-    analyses.adopt(StoredAnalysis(AnalysisKey("diameter", 0, 1)))
+    analyses.adopt(Diameter(AnalysisKey("diameter", 0, 1)))
     with pytest.raises(AnalysisError, match="already has diameter"):
         analyses.create(KEY)
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from napari_bloodflow.analysis.base import AnalysisKey
+from napari_bloodflow.analysis.diameter import Diameter
 from napari_bloodflow.analysis.heart_rate import HeartRateAnalysis
 from napari_bloodflow.analysis.radon_velocity import RadonVelocity
 from napari_bloodflow.analysis.stored import StoredAnalysis
@@ -22,7 +23,8 @@ __all__ = [
 ]
 
 _CLASSES: dict[str, type[Analysis]] = {
-    kind.analysis_name: kind for kind in (RadonVelocity, VelocityEvents, HeartRateAnalysis)
+    kind.analysis_name: kind
+    for kind in (RadonVelocity, Diameter, VelocityEvents, HeartRateAnalysis)
 }
 
 RECORD_ORDER = ("radon_velocity", "diameter", "event", "sum_intensity", "heart_rate")

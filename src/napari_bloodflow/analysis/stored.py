@@ -13,9 +13,6 @@ if TYPE_CHECKING:
 
 __all__ = ["StoredAnalysis"]
 
-# Of one exclusive group CloudScope accepts one analysis per (channel, ROI).
-_EXCLUSIVE_GROUPS = {"diameter": "primary_kymograph"}
-
 
 class StoredAnalysis(Analysis):
     """A record of a kind that is not run here.
@@ -43,4 +40,3 @@ class StoredAnalysis(Analysis):
     ) -> None:
         super().__init__(key, None, source)
         self.adopt_stored_params(detection_params or {})
-        self.exclusive_group = _EXCLUSIVE_GROUPS.get(key.analysis_name)
