@@ -381,9 +381,16 @@ def test_a_record_that_cloudscope_put_before_its_parent_is_read_and_put_right(
 def test_a_record_without_its_parent_is_told_of_and_costs_cloudscope_no_other_record(
     image: Path,
 ) -> None:
+    before = {analysis.key for analysis in AcqImage(image).analysis_set}
+    document = document_of(image)
+    document["analysis"] = [
+        record
+        for record in document["analysis"]
+        if (record["analysis_name"], record["channel"], record["roi_id"]) != FIRST
+    ]
+    image.with_name(f"{image.name}.json").write_text(json.dumps(document), "utf-8")
     acq = AcqImage(image)
-    before = {analysis.key for analysis in acq.analysis_set}
-    acq.analysis_set.remove(FIRST)
+    acq.apply_metadata_patch("experiment_metadata", {"note": "an orphan"})
     acq.save()
     again = AcqImage(image)
     assert {analysis.key for analysis in again.analysis_set} == before - {FIRST}
