@@ -159,7 +159,8 @@ class SavePanel(QWidget):
         is_merged = bool(set(acq.problems) - before)
         more = ", together with the changes of another program" if is_merged else ""
         if acq.columns_left_out:
-            more = f", without {', '.join(acq.columns_left_out)}{more}"
+            count = len(acq.columns_left_out)
+            more = f", without {count} columns of ours{more}"
         self.say(f"Saved {', '.join(names)}{more}")
 
 
