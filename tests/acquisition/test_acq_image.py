@@ -676,3 +676,18 @@ def test_a_new_roi_never_inherits_what_is_kept_of_another(may: Path) -> None:
     roi = acq.rois.create()
     assert roi.roi_id == 8
     assert acq.analysis_set.for_roi(8) == []
+
+
+def test_a_record_with_an_unknown_parameter_can_be_run_again(may: Path) -> None:
+    path = may / "k05_pulsatile.tif"
+
+    def edit(document: dict[str, Any]) -> None:
+        document["analysis"][0]["detection_params"]["of another program"] = 3
+
+    edit_sidecar(path, edit)
+    acq = AcqImage(path)
+    assert acq.analysis_set[KEY].detection_params["of another program"] == 3
+    analysis = acq.analysis_set.run_analysis(KEY, {"window_width": 32})
+    assert analysis.detection_params["window_width"] == 32
+    assert "of another program" not in analysis.detection_params
+    assert not analysis.is_stale

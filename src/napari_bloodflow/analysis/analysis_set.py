@@ -331,7 +331,8 @@ class AnalysisSet:
             self._check_parent(key, run.analysis_type)
             if _decided(analysis) is not run.inputs.earlier:
                 raise AnalysisError(f"{key} was edited while it was being measured: run it again")
-            analysis.update_detection_params(run.params)
+            # Checked by `prepare`; what only another program knows was no part of this run.
+            analysis.adopt_stored_params(run.params)
             analysis.set_result(result)
         self.updated.emit(key)
         return analysis
