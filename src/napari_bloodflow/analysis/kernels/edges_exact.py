@@ -280,7 +280,8 @@ def _levels(
         weight = place - below
         step = high - low
         # numpy's interpolation: from the nearer of the two
-        return np.where(weight >= 0.5, high - step * (1 - weight), low + step * weight)
+        nearer = np.where(weight >= 0.5, high - step * (1 - weight), low + step * weight)
+        return np.asarray(nearer, np.float64)
 
     levels = Levels(
         ranked(np.zeros_like(most)),
