@@ -17,6 +17,7 @@ from click.testing import CliRunner
 
 from napari_bloodflow import AcqImage, LineEndpoints
 from napari_bloodflow.cli import main
+from napari_bloodflow.synthetic import noise_only, write_tiff
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -227,3 +228,23 @@ def test_the_command_is_installed() -> None:
         check=True,
     )
     assert "velocity" in done.stdout
+
+
+def test_velocity_by_the_classic_method(k05: Path) -> None:
+    code, out, _ = run("velocity", k05, "--window", 16, "--method", "classic")
+    assert code == 0
+    assert "radon_velocity, channel 0, ROI 1, classic, window 16 lines" in out
+    code, out, _ = run("velocity", k05, "--window", 16)
+    assert "ROI 1, normalized, window 16 lines" in out
+    code, _, err = run("velocity", k05, "--method", "guess")
+    assert code == 2
+    assert "normalized" in err
+
+
+def test_velocity_says_which_windows_have_none(tmp_path: Path) -> None:
+    path = tmp_path / "noise.tif"
+    write_tiff(noise_only(num_rows=512), path)
+    code, out, _ = run("velocity", path)
+    assert code == 0
+    assert "without velocity: " in out
+    assert "low_confidence" in out

@@ -88,6 +88,11 @@ def info(file: Path) -> None:
 @click.option(
     "--window", type=int, help="Lines per window, a multiple of 4. Default: as last time, or 64."
 )
+@click.option(
+    "--method",
+    type=click.Choice(["normalized", "classic"]),
+    help="Default: as last time, or normalized.",
+)
 @click.option("--save", is_flag=True, help="Keep the result beside the image.")
 @click.option(
     "--strict-tables/--own-columns",
@@ -101,6 +106,7 @@ def velocity(
     roi_id: int | None,
     channel: int,
     window: int | None,
+    method: str | None,
     save: bool,
     strict_tables: bool | None,
     as_csv: bool,
@@ -109,7 +115,7 @@ def velocity(
     if strict_tables is not None and not save:
         raise click.UsageError("--strict-tables and --own-columns are for --save")
     acq = _open(file)
-    analysis = _measure(acq, roi_id, channel, window)
+    analysis = _measure(acq, roi_id, channel, {"window_width": window, "method": method})
     if as_csv:
         assert analysis.result.table is not None
         analysis.result.table.to_csv(sys.stdout, index=False)
@@ -181,7 +187,7 @@ def demo(out: Path | None) -> None:
         synthetic.write_tiff(sample, path)
     acq = AcqImage(path)
     click.echo(f"{acq.path}: {acq.calibration}")
-    analysis = _measure(acq, None, 0, 32)
+    analysis = _measure(acq, None, 0, {"window_width": 32})
     _echo_result(analysis)
     truth = sample.velocity_um_per_s
     assert truth is not None
@@ -207,7 +213,7 @@ def _open(file: Path) -> AcqImage:
     return AcqImage(file)
 
 
-def _measure(acq: AcqImage, roi_id: int | None, channel: int, window: int | None) -> Analysis:
+def _measure(acq: AcqImage, roi_id: int | None, channel: int, params: dict[str, Any]) -> Analysis:
     from napari_bloodflow.analysis.base import RunContext
 
     if roi_id is None:
@@ -215,8 +221,8 @@ def _measure(acq: AcqImage, roi_id: int | None, channel: int, window: int | None
         if roi_id is None:
             roi_id = acq.rois.create().roi_id
             click.echo("no ROI yet: ROI 1 is the whole image", err=True)
-    params = {} if window is None else {"window_width": window}
-    run = acq.analysis_set.prepare(("radon_velocity", channel, roi_id), params)
+    given = {name: value for name, value in params.items() if value is not None}
+    run = acq.analysis_set.prepare(("radon_velocity", channel, roi_id), given)
     with _ProgressBar() as bar:
         return acq.analysis_set.commit(run, RunContext(progress=bar.advance).drain(run.steps()))
 
@@ -306,8 +312,13 @@ def _checked_document(files: list[CheckedFile], bad: int) -> dict[str, Any]:
 def _echo_result(analysis: Analysis) -> None:
     table = analysis.result.table
     assert table is not None
-    click.echo(f"{analysis.key}, window {analysis.detection_params['window_width']} lines")
+    params = analysis.detection_params
+    click.echo(f"{analysis.key}, {params['method']}, window {params['window_width']} lines")
     click.echo(_result_line(analysis))
+    others = table.loc[table["status"] != "ok", "status"].value_counts()
+    if len(others):
+        counts = ", ".join(f"{count} {status}" for status, count in others.items())
+        click.echo(f"without velocity: {counts}")
     shown = table.head(8).to_string(index=False, float_format=lambda v: f"{v:.6g}")
     click.echo(shown)
     if len(table) > 8:

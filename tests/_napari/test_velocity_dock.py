@@ -182,6 +182,7 @@ def test_controls_have_names_tips_and_the_keyboard(dock: DockOnScreen) -> None:
     for name in (
         "velocity_channel",
         "velocity_roi",
+        "velocity_method",
         "velocity_window_width",
         "velocity_run",
         "velocity_run_again",
@@ -222,6 +223,19 @@ def test_a_run_gives_the_trace_and_summary_of_the_library(
     assert dock.text("velocity_status").startswith("Done in ")
     assert dock.width.value() == 32
     assert acq.is_dirty
+
+
+def test_the_method_can_be_chosen_and_is_that_of_the_result(
+    dock: DockOnScreen, acq: AcqImage
+) -> None:
+    method = dock.part(QComboBox, "velocity_method")
+    assert method.currentData() == "normalized"
+    assert "error bars" in method.toolTip()
+    method.setCurrentIndex(method.findData("classic"))
+    dock.run()
+    dock.wait(lambda: acq.analysis_set[KEY].detection_params.get("method") == "classic")
+    acq.analysis_set.run_analysis(KEY, {"method": "normalized"})
+    dock.wait(lambda: method.currentData() == "normalized")
 
 
 def test_progress_is_shown_and_inputs_wait(dock: DockOnScreen, endless: threading.Event) -> None:

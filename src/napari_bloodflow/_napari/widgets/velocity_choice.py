@@ -1,4 +1,4 @@
-"""Form of the Velocity dock: channel, ROI, window width."""
+"""Form of the Velocity dock: channel, ROI, method, window width."""
 
 from __future__ import annotations
 
@@ -13,6 +13,7 @@ from napari_bloodflow._napari.widgets.window_width import WindowWidthBox, defaul
 from napari_bloodflow.acquisition.roi import LineROI, RectROI
 from napari_bloodflow.analysis.base import AnalysisKey
 from napari_bloodflow.analysis.radon_velocity import RadonVelocity
+from napari_bloodflow.analysis.radon_velocity_params import RadonVelocityParams
 
 if TYPE_CHECKING:
     from napari_bloodflow.acquisition.acq_image import AcqImage
@@ -20,12 +21,14 @@ if TYPE_CHECKING:
 
 __all__ = ["VelocityChoice"]
 
+_METHODS = {"normalized": "Normalized, with error bars", "classic": "Classic Radon"}
+
 
 class VelocityChoice(QWidget):
-    """What to measure: channel and rectangular ROI of an acquisition, and the window width.
+    """What to measure: channel and rectangular ROI of an acquisition, method and window width.
 
-    The width is that of the stored result where there is one. Elsewhere it is the one that the
-    user set last, at first the one of napari's preferences.
+    Method and width are those of the stored result where it has them. Elsewhere they are those
+    that the user set last, at first the default and the width of napari's preferences.
 
     Parameters
     ----------
@@ -52,11 +55,16 @@ class VelocityChoice(QWidget):
         self._wanted_roi: int | None = None
         self._selected_line = ""
         self._own_width = default_window_width()
-        self._shown_width: tuple[AnalysisKey | None, AnalysisResult | None] = (None, None)
+        self._shown_result: tuple[AnalysisKey | None, AnalysisResult | None] = (None, None)
         self._channel = _combo("velocity_channel", "Channel to measure", self)
         self._roi = _combo(
             "velocity_roi", "Rectangular ROI to measure; follows the selection in the viewer", self
         )
+        schema = RadonVelocityParams.get_schema(RadonVelocity.analysis_name)["method"]
+        self._own_method = str(schema.default_value)
+        self._method = _combo("velocity_method", schema.description.replace(". ", ".\n"), self)
+        for method in schema.choices:
+            self._method.addItem(_METHODS.get(method, method), method)
         self._width = WindowWidthBox(self)
         self._width.set_value(self._own_width)
         self._hint = text_label("velocity_hint", self, wraps=True)
@@ -74,6 +82,7 @@ class VelocityChoice(QWidget):
         form.setFieldGrowthPolicy(QFormLayout.FieldGrowthPolicy.AllNonFixedFieldsGrow)
         form.addRow("Channel", self._channel)
         form.addRow("ROI", self._roi)
+        form.addRow("Method", self._method)
         form.addRow("Window", self._width)
         layout = QVBoxLayout(self)
         layout.setContentsMargins(0, 0, 0, 0)
@@ -83,6 +92,7 @@ class VelocityChoice(QWidget):
         layout.addWidget(self._new_roi)
         self._channel.currentIndexChanged.connect(self._on_channel)
         self._roi.currentIndexChanged.connect(self._on_roi)
+        self._method.currentIndexChanged.connect(self._on_method)
         self._width.edited.connect(self._on_width)
 
     # ---- what is chosen
@@ -96,9 +106,9 @@ class VelocityChoice(QWidget):
         return AnalysisKey(RadonVelocity.analysis_name, int(channel), int(roi_id))
 
     @property
-    def window_width(self) -> int:
-        """Lines per window."""
-        return self._width.value
+    def params(self) -> dict[str, Any]:
+        """Detection parameters that are chosen here."""
+        return {"window_width": self._width.value, "method": self._method.currentData()}
 
     def prefer_roi(self, *roi_ids: int) -> None:
         """Choose the first rectangle of these at the next :meth:`refresh`."""
@@ -124,7 +134,7 @@ class VelocityChoice(QWidget):
         entries = [(f"ROI {roi.label}", roi.roi_id, color_icon(roi.roi_id)) for roi in rois]
         _fill(self._roi, entries, self._wanted_roi)
         self._wanted_roi = self._roi.currentData()
-        self._show_width()
+        self._show_params()
         hint = self._hint_text(bool(rois))
         self._hint.setText(hint)
         self._hint.setVisible(bool(hint))
@@ -132,22 +142,25 @@ class VelocityChoice(QWidget):
         for control, is_usable in (
             (self._channel, len(channels) > 1),
             (self._roi, bool(rois)),
+            (self._method, acq is not None),
             (self._width, acq is not None),
         ):
             control.setEnabled(is_usable and not is_running)
 
-    def _show_width(self) -> None:
+    def _show_params(self) -> None:
         acq, key = self._acq, self.key
         self._width.set_calibration(acq.calibration if acq is not None else None)
         analysis = acq.analysis_set.get(key) if acq is not None and key is not None else None
         result = analysis.result if analysis is not None and analysis.has_results else None
-        if (key, result) == self._shown_width:
+        if (key, result) == self._shown_result:
             return
-        self._shown_width = (key, result)
-        stored: Any = (
-            analysis.detection_params.get("window_width") if analysis is not None else None
-        )
+        self._shown_result = (key, result)
         # A stored record may hold anything.
+        params: Any = analysis.detection_params if analysis is not None else {}
+        method = self._method.findData(params.get("method", self._own_method))
+        with QSignalBlocker(self._method):
+            self._method.setCurrentIndex(max(0, method))
+        stored = params.get("window_width")
         is_width = isinstance(stored, int) and not isinstance(stored, bool)
         self._width.set_value(int(stored) if is_width else self._own_width)
 
@@ -167,16 +180,20 @@ class VelocityChoice(QWidget):
     # ---- what the user did
 
     def _on_channel(self) -> None:
-        self._show_width()
+        self._show_params()
         self.changed.emit()
 
     def _on_roi(self) -> None:
         self._selected_line = ""
         self._wanted_roi = self._roi.currentData()
-        self._show_width()
+        self._show_params()
         self.changed.emit()
         if self._wanted_roi is not None:
             self.roi_chosen.emit(self._wanted_roi)
+
+    def _on_method(self) -> None:
+        self._own_method = self._method.currentData()
+        self.changed.emit()
 
     def _on_width(self, width: int) -> None:
         self._own_width = width

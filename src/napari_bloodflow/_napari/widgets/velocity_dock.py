@@ -201,7 +201,7 @@ class VelocityDock(SessionDock):
             return
         self._error.say("")
         try:
-            self._runner.start(acq, key, {"window_width": self._choice.window_width})
+            self._runner.start(acq, key, self._choice.params)
         except EXPECTED_ERRORS as error:
             self._tell("", str(error))
 
