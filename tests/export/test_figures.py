@@ -34,6 +34,35 @@ def test_a_velocity_figure_has_the_trace_with_units(acq: AcqImage) -> None:
     assert (ax.get_xlabel(), ax.get_ylabel()) == ("Time (s)", "Velocity (um/s)")
 
 
+def test_a_velocity_figure_has_the_intervals_as_a_band(acq: AcqImage) -> None:
+    analysis = acq.analysis_set.run_analysis(KEY, {"window_width": 32})
+    (band,) = plot_velocity(analysis).collections
+    table = analysis.result.table[analysis.result.table["status"] == "ok"]
+    box = band.get_paths()[0].get_extents()
+    assert (box.ymin, box.ymax) == pytest.approx(
+        (table["velocity_ci_low"].min(), table["velocity_ci_high"].max())
+    )
+
+
+def test_a_classic_result_has_no_band_and_no_rejected_windows(acq: AcqImage) -> None:
+    ax = plot_velocity(
+        acq.analysis_set.run_analysis(KEY, {"method": "classic"}), show_rejected=True
+    )
+    assert len(ax.lines) == 1
+    assert not ax.collections
+
+
+def test_rejected_windows_are_marked_and_leave_the_axis_to_the_accepted(acq: AcqImage) -> None:
+    confidence = acq.analysis_set.run_analysis(KEY).result.table["confidence"]
+    analysis = acq.analysis_set.run_analysis(KEY, {"min_confidence": float(confidence.median())})
+    table = analysis.result.table
+    rejected = table[table["status"] != "ok"]
+    assert 0 < len(rejected) < len(table)
+    _, marks = (ax := plot_velocity(analysis, show_rejected=True)).lines
+    np.testing.assert_array_equal(marks.get_ydata(), rejected["velocity_raw"])
+    assert ax.get_ylim() == plot_velocity(analysis).get_ylim()
+
+
 def test_without_calibration_the_axes_are_in_lines_and_pixels(tmp_path: Path) -> None:
     tifffile.imwrite(tmp_path / "a.tif", pulsatile_flow(num_rows=512).image)
     acq = AcqImage(tmp_path / "a.tif")

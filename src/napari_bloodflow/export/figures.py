@@ -18,8 +18,16 @@ if TYPE_CHECKING:
 __all__ = ["line_at", "plot_kymograph", "plot_velocity", "save_figure"]
 
 
-def plot_velocity(analysis: Analysis, ax: Axes | None = None, *, color: str = "#0072b2") -> Axes:
+def plot_velocity(
+    analysis: Analysis,
+    ax: Axes | None = None,
+    *,
+    color: str = "#0072b2",
+    show_rejected: bool = False,
+) -> Axes:
     """Plot a velocity trace; windows that were not measured are gaps.
+
+    Results with error bars have the 95 % interval of the accepted windows as a band.
 
     Parameters
     ----------
@@ -28,7 +36,10 @@ def plot_velocity(analysis: Analysis, ax: Axes | None = None, *, color: str = "#
     ax : matplotlib.axes.Axes, optional
         Where; a new figure by default.
     color : str
-        Colour of the trace.
+        Colour of the trace and its band.
+    show_rejected : bool
+        Mark the estimates of rejected windows in grey, where the result has them. The velocity
+        axis follows the accepted windows, so marks far from them are outside.
 
     Returns
     -------
@@ -47,6 +58,22 @@ def plot_velocity(analysis: Analysis, ax: Axes | None = None, *, color: str = "#
     velocity_unit = analysis.result.summary.get("velocity_unit", "um/s")
     time_unit = "s" if velocity_unit.endswith("/s") else "lines"
     ax.plot(table["time_s"], table["velocity"], color=color, linewidth=0.8)
+    time = table["time_s"].to_numpy(np.float64)
+    accepted = np.isfinite(table["velocity"].to_numpy(np.float64))
+    if {"velocity_ci_low", "velocity_ci_high"} <= set(table.columns):
+        low = table["velocity_ci_low"].to_numpy(np.float64)
+        high = table["velocity_ci_high"].to_numpy(np.float64)
+        held = accepted & np.isfinite(low) & np.isfinite(high)
+        if held.any():
+            ax.fill_between(time, low, high, where=held, color=color, alpha=0.25, linewidth=0)
+    if show_rejected and "velocity_raw" in table.columns:
+        raw = table["velocity_raw"].to_numpy(np.float64)
+        rejected = ~accepted & np.isfinite(raw)
+        if accepted.any():
+            # Outliers would leave the trace a thin line.
+            ax.set_ylim(ax.get_ylim())
+        if rejected.any():
+            ax.plot(time[rejected], raw[rejected], ".", color="0.6", markersize=3, zorder=1)
     ax.set_xlabel(f"Time ({time_unit})")
     ax.set_ylabel(f"Velocity ({velocity_unit})")
     ax.margins(x=0)
