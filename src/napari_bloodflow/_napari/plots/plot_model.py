@@ -38,6 +38,12 @@ _REASONS = {
     "flat": "all pixels are equal",
     "nan_pixels": "a pixel is not a number",
     "infinite_speed": "streaks along the line: the speed has no value",
+    "low_confidence": "the estimate is not sure enough",
+    "too_slow_for_window": "moves too little within a window; a longer one may see it",
+    "aliased": "too fast for the length of this line",
+    "out_of_limits": "outside the limits that were set",
+    "too_few_lines": "more than half of the lines are empty",
+    "too_narrow": "the ROI has fewer than 12 columns",
 }
 _NO_REASON = "no value"
 
