@@ -123,3 +123,29 @@ def test_heart_rate_is_measured_and_saved_without_a_table(
     assert before["summary"].keys() <= after["summary"].keys()
     assert not image.with_name(f"{image.name}.heart_rate.csv").exists()
     assert not AcqImage(image).analysis_set[HEART_RATE].is_stale
+
+
+def test_edits_of_events_are_undone_and_made_again(image: Path) -> None:
+    acq = AcqImage(image)
+    events = events_of(acq)
+    loaded = [event.to_record() for event in events.events]
+    acq.rois.rename(events.key.roi_id, "vein")
+    added = events.add(0.05, 0.12)
+    assert acq.history.undo_text == f"edit the events of ROI {events.key.roi_id}"
+    with_added = [event.to_record() for event in events.events]
+    events.delete(added.event_id)
+    with_deleted = [event.to_record() for event in events.events]
+    acq.history.undo()
+    assert [event.to_record() for event in events.events] == with_added
+    acq.history.undo()
+    acq.history.undo()
+    assert [event.to_record() for event in events.events] == loaded
+    assert not acq.is_dirty
+    for _ in range(3):
+        acq.history.redo()
+    assert [event.to_record() for event in events.events] == with_deleted
+    assert acq.rois[events.key.roi_id].name == "vein"
+    acq.history.undo()
+    assert [event.to_record() for event in events.events] == with_added
+    acq.save()
+    assert [e.to_record() for e in events_of(AcqImage(image)).events] == with_added

@@ -731,6 +731,11 @@ class AcqImage:
         self._rois.restore(state.rois)
         self._models.experiment.update_values(state.experiment)
         self.accepted = state.accepted
+        for key, result in state.decisions.items():
+            analysis = self._analysis_set.get(key)
+            if analysis is not None and analysis.result is not result:
+                analysis.set_result(result)
+                self._analysis_set.updated.emit(key)
         present = self.header.get_values()
         patch = {name: value for name, value in state.header.items() if value != present[name]}
         if patch or state.calibration_source != self._models.calibration_source:

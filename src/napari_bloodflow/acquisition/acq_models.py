@@ -270,4 +270,5 @@ class AcqModels:
             self.header.get_values(),
             self.calibration_source,
             self.accepted,
+            {a.key: a.result for a in self.analysis_set if a.keeps_decisions and a.has_results},
         )

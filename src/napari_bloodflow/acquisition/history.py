@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import deque
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 from psygnal import Signal
@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
     from napari_bloodflow.acquisition.roi import Roi, RoiGeometry
+    from napari_bloodflow.analysis.base import AnalysisKey, AnalysisResult
 
 __all__ = ["MAX_STEPS", "EditHistory", "EditState", "name_rois"]
 
@@ -28,7 +29,8 @@ _MAX_LISTED = 5
 class EditState:
     """What edits of an acquisition change, as values that later edits do not touch.
 
-    Results are not part of it: they come from runs, and go and come back with their ROI.
+    Results are not part of it: they come from runs, and go and come back with their ROI. Those
+    that hold decisions of the user, such as events, are.
 
     Parameters
     ----------
@@ -40,6 +42,8 @@ class EditState:
         Who filled in the calibration of the header.
     accepted : bool
         The curator's mark.
+    decisions : mapping of AnalysisKey to AnalysisResult
+        Results that the user edits.
     """
 
     rois: tuple[Roi, ...]
@@ -47,6 +51,21 @@ class EditState:
     header: Mapping[str, Any]
     calibration_source: str
     accepted: bool
+    decisions: Mapping[AnalysisKey, AnalysisResult] = field(default_factory=dict)
+
+    def edited_decisions(self, before: EditState) -> list[AnalysisKey]:
+        """Return the analyses that both states have, with other results."""
+        return [
+            key
+            for key, result in self.decisions.items()
+            if key in before.decisions and result is not before.decisions[key]
+        ]
+
+    def is_same(self, other: EditState) -> bool:
+        """Tell whether nothing was edited between two states; new analyses are no edit."""
+        return replace(self, decisions={}) == replace(
+            other, decisions={}
+        ) and not self.edited_decisions(other)
 
 
 @dataclass(frozen=True, slots=True)
@@ -153,7 +172,7 @@ class EditHistory:
         if self._is_restoring:
             return
         before, self._state = self._state, self._capture()
-        if self._state != before:
+        if not self._state.is_same(before):
             self._done.append(_Step(_describe(before, self._state), before, self._state))
             self._undone.clear()
             self.changed.emit()
@@ -188,6 +207,10 @@ def _describe(before: EditState, after: EditState) -> str:
         words.append("set the calibration")
     if before.accepted != after.accepted:
         words.append("accept the file" if after.accepted else "reject the file")
+    words += [
+        f"edit the {key.analysis_name}s of ROI {key.roi_id}"
+        for key in after.edited_decisions(before)
+    ]
     return ", ".join(words)
 
 
