@@ -12,7 +12,7 @@ import numpy as np
 from napari.qt import get_qapp
 
 from napari_bloodflow._napari.plots.plot_model import PlotModel, Trace
-from napari_bloodflow._napari.plots.velocity_plot import VelocityPlot
+from napari_bloodflow._napari.plots.trace_plot import TracePlot
 
 REPEATS = 15
 
@@ -22,7 +22,7 @@ def redraw_ms(num_points: int) -> float:
     velocity = np.random.default_rng(1).normal(300, 50, num_points)
     velocity[::11] = np.nan
     time_s = np.arange(num_points) / 100
-    plot = VelocityPlot()
+    plot = TracePlot("velocity_plot")
     plot.resize(800, 300)
     plot.show()
     status = np.where(np.isnan(velocity), "flat", "ok").astype(object)

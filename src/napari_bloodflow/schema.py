@@ -10,9 +10,12 @@ import math
 import types
 import typing
 from dataclasses import dataclass
-from typing import Annotated, Any, Literal, Union, get_args, get_origin
+from typing import TYPE_CHECKING, Annotated, Any, Literal, Union, get_args, get_origin
 
 from pydantic import BaseModel, BeforeValidator, Field
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
 
 __all__ = [
     "FieldSchema",
@@ -51,6 +54,14 @@ class FieldSchema:
         Heading under which forms put it.
     choices : tuple
         Allowed values; empty when any value of the type is allowed.
+    choice_labels : tuple of str
+        Names of `choices` for people.
+    only_for : tuple of str
+        The methods of an analysis that the field matters to; empty if it matters to all.
+    minimum, maximum : float or None
+        Least and largest value; None without a limit.
+    step : float or None
+        From one allowed value to the next, starting from `minimum`; None if all are allowed.
     editable, visible : bool
         Whether users may change it, and whether forms show it.
     """
@@ -63,6 +74,11 @@ class FieldSchema:
     unit: str = ""
     group: str = ""
     choices: tuple[Any, ...] = ()
+    choice_labels: tuple[str, ...] = ()
+    only_for: tuple[str, ...] = ()
+    minimum: float | None = None
+    maximum: float | None = None
+    step: float | None = None
     editable: bool = True
     visible: bool = True
 
@@ -94,6 +110,10 @@ def field(
     description: str = "",
     unit: str = "",
     group: str = "",
+    choices: tuple[Any, ...] = (),
+    choice_labels: Mapping[str, str] | None = None,
+    step: float | None = None,
+    only_for: tuple[str, ...] = (),
     editable: bool = True,
     visible: bool = True,
     **constraints: Any,
@@ -106,6 +126,14 @@ def field(
         Value of a new record.
     display_name, description, unit, group : str
         See :class:`FieldSchema`.
+    choices : tuple
+        Allowed values of a field that is not a ``Literal``; a validator has to hold to them.
+    choice_labels : mapping of str to str, optional
+        Names of choices for people; the others are named after their values.
+    step : float, optional
+        See :class:`FieldSchema`.
+    only_for : tuple of str
+        See :class:`FieldSchema`.
     editable, visible : bool
         See :class:`FieldSchema`.
     **constraints
@@ -116,7 +144,16 @@ def field(
     object
         A pydantic field.
     """
-    extra: dict[str, Any] = {"unit": unit, "group": group, "editable": editable, "visible": visible}
+    extra: dict[str, Any] = {
+        "unit": unit,
+        "group": group,
+        "choices": list(choices),
+        "choice_labels": dict(choice_labels or {}),
+        "step": step,
+        "only_for": list(only_for),
+        "editable": editable,
+        "visible": visible,
+    }
     return Field(
         default=default,
         title=display_name,
@@ -146,8 +183,14 @@ def schema_of(model: type[BaseModel], schema_id: str, version: int) -> Schema:
     hints = typing.get_type_hints(model)
     rows = []
     for name, info in model.model_fields.items():
-        extra = info.json_schema_extra if isinstance(info.json_schema_extra, dict) else {}
+        extra: dict[str, Any] = {}
+        if isinstance(info.json_schema_extra, dict):
+            extra.update(info.json_schema_extra)
         value_type, choices = _value_type(hints[name])
+        if extra.get("choices"):
+            value_type, choices = "enum", tuple(extra["choices"])
+        labels = extra.get("choice_labels", {})
+        limits = _limits(info.metadata)
         rows.append(
             FieldSchema(
                 name=name,
@@ -155,14 +198,34 @@ def schema_of(model: type[BaseModel], schema_id: str, version: int) -> Schema:
                 value_type=value_type,
                 default_value=info.default,
                 description=info.description or "",
-                unit=str(extra.get("unit", "")),
-                group=str(extra.get("group", "")),
+                unit=extra.get("unit", ""),
+                group=extra.get("group", ""),
                 choices=choices,
-                editable=bool(extra.get("editable", True)),
-                visible=bool(extra.get("visible", True)),
+                choice_labels=tuple(labels.get(choice) or _plain(choice) for choice in choices),
+                only_for=tuple(extra.get("only_for", ())),
+                minimum=limits.get("ge", limits.get("gt")),
+                maximum=limits.get("le", limits.get("lt")),
+                step=extra.get("step"),
+                editable=extra.get("editable", True),
+                visible=extra.get("visible", True),
             )
         )
     return Schema(schema_id, version, tuple(rows))
+
+
+def _limits(metadata: Iterable[Any]) -> dict[str, Any]:
+    names = ("ge", "gt", "le", "lt")
+    return {
+        name: value
+        for entry in metadata
+        for name in names
+        if (value := getattr(entry, name, None)) is not None
+    }
+
+
+def _plain(choice: Any) -> str:
+    text = str(choice).replace("_", " ")
+    return text[:1].upper() + text[1:]
 
 
 def _value_type(annotation: Any) -> tuple[ValueType, tuple[Any, ...]]:

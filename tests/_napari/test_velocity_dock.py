@@ -23,7 +23,7 @@ from qtpy.QtWidgets import (
 )
 
 from napari_bloodflow import AcqImage, LineEndpoints, RectRoiBounds, open_in_viewer
-from napari_bloodflow._napari.plots.velocity_plot import VelocityPlot
+from napari_bloodflow._napari.plots.trace_plot import TracePlot
 from napari_bloodflow.analysis.base import Progress
 from napari_bloodflow.analysis.radon_velocity import RadonVelocity
 from napari_bloodflow.synthetic import moving_streaks, write_tiff
@@ -69,8 +69,8 @@ class DockOnScreen:
         return self.part(QSpinBox, "velocity_window_width")
 
     @property
-    def plot(self) -> VelocityPlot:
-        return self.part(VelocityPlot, "velocity_plot")
+    def plot(self) -> TracePlot:
+        return self.part(TracePlot, "velocity_plot")
 
     @property
     def summary(self) -> QTableWidget:

@@ -38,6 +38,8 @@ ACCEPTED_COLUMN = "accepted"
 
 Method = Literal["guided_half_max", "threshold_width", "gradient_edges"]
 _GUIDED = "guided_half_max"
+_THRESHOLD, _GRADIENT = "threshold_width", "gradient_edges"
+_WHOLE_PIXELS: tuple[str, ...] = (_THRESHOLD, _GRADIENT)
 
 # Wider than this many blurs, a flat vessel is as wide as it looks.
 _WIDE_SIGMAS = 8.0
@@ -61,7 +63,7 @@ class DiameterParams(DetectionParams):
     """Parameters of `diameter`; the first fifteen are those of CloudScope."""
 
     window_rows_odd: Annotated[int, BeforeValidator(_odd)] = field(
-        5, "Window", unit="lines", description="Lines averaged for a profile; odd."
+        5, "Window", unit="lines", description="Lines averaged for a profile; odd.", ge=1, step=2
     )
     stride: int = field(1, "Stride", unit="lines", description="Lines to the next profile.", ge=1)
     binning_method: Literal["mean", "median"] = field(
@@ -73,6 +75,11 @@ class DiameterParams(DetectionParams):
     diameter_method: Method = field(
         _GUIDED,
         "Method",
+        choice_labels={
+            _GUIDED: "Half maximum, guided",
+            _THRESHOLD: "Threshold width (classic)",
+            _GRADIENT: "Gradient edges (classic)",
+        },
         description="Half way between outside and inside, near a guide, between pixels;"
         " or one of CloudScope's whole-pixel methods.",
     )
@@ -82,37 +89,55 @@ class DiameterParams(DetectionParams):
         unit="rows",
         description="Running median of the whole-pixel methods; odd.",
         group="whole pixels",
+        only_for=_WHOLE_PIXELS,
+        ge=3,
+        step=2,
     )
     threshold_mode: Literal["half_max", "absolute"] = field(
-        "half_max", "Threshold", group="threshold_width"
+        "half_max", "Threshold", group=_THRESHOLD, only_for=(_THRESHOLD,)
     )
-    threshold_value: float = field(0.0, "Absolute threshold", group="threshold_width")
+    threshold_value: float = field(
+        0.0, "Absolute threshold", group=_THRESHOLD, only_for=(_THRESHOLD,)
+    )
     gradient_sigma: float = field(
-        1.5, "Gradient smoothing", unit="px", group="gradient_edges", ge=0, allow_inf_nan=False
+        1.5,
+        "Gradient smoothing",
+        unit="px",
+        group=_GRADIENT,
+        only_for=(_GRADIENT,),
+        ge=0,
+        allow_inf_nan=False,
     )
     gradient_kernel: Literal["central_diff"] = field(
-        "central_diff", "Gradient", group="gradient_edges"
+        "central_diff", "Gradient", group=_GRADIENT, only_for=(_GRADIENT,)
     )
     gradient_min_edge_strength: float = field(
         0.02,
         "Least edge strength",
         unit="intensity/px",
-        group="gradient_edges",
+        group=_GRADIENT,
+        only_for=(_GRADIENT,),
         ge=0,
         allow_inf_nan=False,
     )
-    enable_motion_gating: bool = field(True, "Motion gating", group="gradient_edges")
+    enable_motion_gating: bool = field(
+        True, "Motion gating", group=_GRADIENT, only_for=(_GRADIENT,)
+    )
     max_edge_shift_um: float = field(
-        2.0, "Largest edge shift", unit="um", group="gradient_edges", ge=0
+        2.0, "Largest edge shift", unit="um", group=_GRADIENT, only_for=(_GRADIENT,), ge=0
     )
     max_diameter_change_um: float = field(
-        2.0, "Largest diameter change", unit="um", group="gradient_edges", ge=0
+        2.0, "Largest diameter change", unit="um", group=_GRADIENT, only_for=(_GRADIENT,), ge=0
     )
     max_center_shift_um: float = field(
-        2.0, "Largest centre shift", unit="um", group="gradient_edges", ge=0
+        2.0, "Largest centre shift", unit="um", group=_GRADIENT, only_for=(_GRADIENT,), ge=0
     )
     label: Literal["lumen", "wall"] = field(
-        "lumen", "Label", description="What is bright (or dark).", group=_GUIDED
+        "lumen",
+        "Label",
+        description="What is bright (or dark).",
+        group=_GUIDED,
+        only_for=(_GUIDED,),
     )
     edge_blur_px: float = field(
         1.6,
@@ -120,6 +145,7 @@ class DiameterParams(DetectionParams):
         unit="px",
         description="Standard deviation of the optical blur along the line.",
         group=_GUIDED,
+        only_for=(_GUIDED,),
         ge=0,
         le=50,
     )
@@ -128,28 +154,40 @@ class DiameterParams(DetectionParams):
         "Half way",
         description="From all surroundings, or for each edge from its own (sloping background).",
         group=_GUIDED,
+        only_for=(_GUIDED,),
     )
     refinement: Literal["none", "erf"] = field(
         "none",
         "Refinement",
         description="Least-squares fit of a blurred box; better for narrow vessels.",
         group=_GUIDED,
+        only_for=(_GUIDED,),
     )
     optical_model: Literal["flat", "section", "cylinder"] = field(
         "flat",
         "Optical model",
         description="Depth of focus: thin, fading over the section depth, or the whole vessel.",
         group=_GUIDED,
+        only_for=(_GUIDED,),
     )
     section_depth_um: float = field(
-        2.0, "Section depth", unit="um", group=_GUIDED, gt=0, allow_inf_nan=False
+        2.0,
+        "Section depth",
+        unit="um",
+        group=_GUIDED,
+        only_for=(_GUIDED,),
+        gt=0,
+        allow_inf_nan=False,
     )
     hampel_rows_odd: Annotated[int, BeforeValidator(_odd_from_3)] = field(
         51,
         "Jump filter",
         unit="rows",
         description="Rows whose running median replaces a jump; odd.",
+        ge=3,
+        step=2,
         group=_GUIDED,
+        only_for=(_GUIDED,),
     )
 
 

@@ -13,6 +13,8 @@ from napari_bloodflow.schema import field
 __all__ = ["RadonVelocityParams"]
 
 _PEAK = "Method normalized"
+_NORMALIZED = ("normalized",)
+_STEPS = (0.25, 0.5, 1.0)
 
 
 def _window_width(value: Any) -> int:
@@ -24,7 +26,7 @@ def _window_width(value: Any) -> int:
 
 
 def _step_fraction(value: Any) -> float:
-    if float(value) not in (0.25, 0.5, 1.0):
+    if float(value) not in _STEPS:
         raise ValueError("must be 0.25, 0.5 or 1")
     return float(value)
 
@@ -36,11 +38,17 @@ class RadonVelocityParams(DetectionParams):
         64,
         "Window width",
         unit="lines",
+        ge=8,
+        step=4,
         description="Lines per window; a multiple of 4. Windows overlap by three quarters.",
     )
     method: Literal["normalized", "classic"] = field(
         "normalized",
         "Method",
+        choice_labels={
+            "normalized": "Normalized, with error bars",
+            "classic": "Classic Radon",
+        },
         description="normalized: correlation of lines at all lags, with error bars. classic: "
         "variance of the Radon projection in steps of a quarter degree, to continue old studies.",
     )
@@ -48,8 +56,10 @@ class RadonVelocityParams(DetectionParams):
         0.25,
         "Step",
         unit="windows",
+        choices=_STEPS,
         description="From one window to the next: 0.25, 0.5 or 1 window.",
         group=_PEAK,
+        only_for=_NORMALIZED,
     )
     background: Literal["record", "running", "none"] = field(
         "record",
@@ -57,6 +67,7 @@ class RadonVelocityParams(DetectionParams):
         description="What stands still and is taken away: the mean of each column over the record, "
         "over the 16 windows around, or nothing.",
         group=_PEAK,
+        only_for=_NORMALIZED,
     )
     smoothing_um: float = field(
         0.5,
@@ -65,6 +76,7 @@ class RadonVelocityParams(DetectionParams):
         description="Standard deviation of the smoothing along the line, at least 1 pixel unless "
         "it is 0; 2 pixels without calibration. Noisy records are smoothed up to half more.",
         group=_PEAK,
+        only_for=_NORMALIZED,
         ge=0,
         le=20,
     )
@@ -74,6 +86,7 @@ class RadonVelocityParams(DetectionParams):
         unit="px",
         description="Pixels that two lines must share to be compared; 0 for an eighth of the line.",
         group=_PEAK,
+        only_for=_NORMALIZED,
         ge=0,
     )
     speed_min: float = field(
@@ -82,6 +95,7 @@ class RadonVelocityParams(DetectionParams):
         unit="um/s",
         description="Speeds below are not looked for; without sign.",
         group=_PEAK,
+        only_for=_NORMALIZED,
         ge=0,
     )
     speed_max: float = field(
@@ -90,6 +104,7 @@ class RadonVelocityParams(DetectionParams):
         unit="um/s",
         description="Speeds above are not looked for; without sign. 0 for no limit.",
         group=_PEAK,
+        only_for=_NORMALIZED,
         ge=0,
     )
     direction: Literal["any", "positive", "negative"] = field(
@@ -97,6 +112,7 @@ class RadonVelocityParams(DetectionParams):
         "Direction",
         description="Direction of flow if it is known; positive is towards larger column.",
         group=_PEAK,
+        only_for=_NORMALIZED,
     )
     min_confidence: float = field(
         ACCEPTED,
@@ -104,6 +120,7 @@ class RadonVelocityParams(DetectionParams):
         description="Windows whose error is below a tenth with less than this probability have no "
         "velocity; their estimate is kept in velocity_raw.",
         group=_PEAK,
+        only_for=_NORMALIZED,
         ge=0,
         le=1,
     )

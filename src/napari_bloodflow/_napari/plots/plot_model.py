@@ -8,18 +8,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from napari_bloodflow._napari.roi_style import roi_color
-from napari_bloodflow.acquisition.roi import RectROI
-from napari_bloodflow.analysis.provenance import PROVENANCE_KEY
-
 if TYPE_CHECKING:
-    from collections.abc import Iterable
-
-    import pandas as pd
     from numpy.typing import NDArray
-
-    from napari_bloodflow.acquisition.acq_image import AcqImage
-    from napari_bloodflow.analysis.base import Analysis
 
 __all__ = [
     "Gap",
@@ -29,8 +19,6 @@ __all__ = [
     "format_time",
     "format_value",
     "pretty_unit",
-    "velocity_plot_model",
-    "velocity_trace",
     "visible_part",
 ]
 
@@ -44,6 +32,13 @@ _REASONS = {
     "out_of_limits": "outside the limits that were set",
     "too_few_lines": "more than half of the lines are empty",
     "too_narrow": "the ROI has fewer than 12 columns",
+    "no_vessel": "no vessel stands out from its surroundings",
+    "left_edge_missing": "the first edge is not in the ROI",
+    "right_edge_missing": "the second edge is not in the ROI",
+    "edges_missing": "no edge is in the ROI",
+    "noise": "the edges are lost in noise",
+    "clipped": "pixels are saturated",
+    "jump": "differs from the rows around it more than a vessel can",
 }
 _NO_REASON = "no value"
 
@@ -84,6 +79,12 @@ class Trace:
         Units as results have them, ``"um/s"``.
     is_stale : bool
         True if the line no longer fits the file it was measured on.
+    band : tuple of two ndarray of float64, shape (n,), optional
+        Lower and upper end of the 95 % interval; NaN where there is none.
+    rejected : ndarray of float64, shape (n,), optional
+        Estimates that were not accepted; NaN elsewhere.
+    filtered : ndarray of float64, shape (n,), optional
+        The same quantity after a filter.
     """
 
     x: NDArray[np.float64]
@@ -94,6 +95,9 @@ class Trace:
     x_unit: str
     y_unit: str
     is_stale: bool = False
+    band: tuple[NDArray[np.float64], NDArray[np.float64]] | None = None
+    rejected: NDArray[np.float64] | None = None
+    filtered: NDArray[np.float64] | None = None
 
     @property
     def num_missing(self) -> int:
@@ -136,10 +140,16 @@ class PlotModel:
         All in the same units.
     left_out : tuple of str
         Labels of traces that are not shown because their units are others.
+    quantity : str
+        What is plotted.
+    noun : str
+        What a point is, in the singular.
     """
 
     traces: tuple[Trace, ...] = ()
     left_out: tuple[str, ...] = ()
+    quantity: str = "Velocity"
+    noun: str = "window"
 
     @property
     def x_label(self) -> str:
@@ -148,8 +158,10 @@ class PlotModel:
 
     @property
     def y_label(self) -> str:
-        """Text of the velocity axis."""
-        return f"Velocity ({pretty_unit(self.traces[0].y_unit)})" if self.traces else "Velocity"
+        """Text of the axis of values."""
+        if not self.traces:
+            return self.quantity
+        return f"{self.quantity} ({pretty_unit(self.traces[0].y_unit)})"
 
     @property
     def extent(self) -> tuple[Any, ...]:
@@ -168,12 +180,25 @@ class VisibleTrace:
         Line; NaN are gaps.
     lone_x, lone_y : ndarray of float64
         Values with a gap on both sides, which a line cannot show.
+    band_x, band_low, band_high : ndarray of float64
+        95 % interval; empty without one.
+    rejected_x, rejected_y : ndarray of float64
+        Estimates that were not accepted, one a pixel at most.
+    filtered_x, filtered_y : ndarray of float64
+        Line of the filtered values; empty without them.
     """
 
     x: NDArray[np.float64]
     y: NDArray[np.float64]
     lone_x: NDArray[np.float64]
     lone_y: NDArray[np.float64]
+    band_x: NDArray[np.float64]
+    band_low: NDArray[np.float64]
+    band_high: NDArray[np.float64]
+    rejected_x: NDArray[np.float64]
+    rejected_y: NDArray[np.float64]
+    filtered_x: NDArray[np.float64]
+    filtered_y: NDArray[np.float64]
 
 
 def visible_part(trace: Trace, x_min: float, x_max: float, num_pixels: int) -> VisibleTrace:
@@ -199,108 +224,64 @@ def visible_part(trace: Trace, x_min: float, x_max: float, num_pixels: int) -> V
     # One point more at both ends, for the lines that leave the view.
     start = max(0, int(np.searchsorted(trace.x, x_min)) - 1)
     stop = min(trace.x.size, int(np.searchsorted(trace.x, x_max, side="right")) + 1)
-    x, y = trace.x[start:stop], trace.y[start:stop]
-    bins = max(1, num_pixels)
-    if x.size <= 4 * bins:
-        lone = _lone(np.isfinite(y))
-        return VisibleTrace(x, y, x[lone], y[lone])
-    starts = np.linspace(0, x.size, bins, endpoint=False).astype(np.intp)
-    low, high = np.fmin.reduceat(y, starts), np.fmax.reduceat(y, starts)
-    column = x[starts]
-    lone = _lone(np.isfinite(low))
-    pairs = np.column_stack((low, high)).reshape(-1)
-    return VisibleTrace(np.repeat(column, 2), pairs, column[lone], low[lone])
+    view = slice(start, stop)
+    x, y = trace.x[view], trace.y[view]
+    reduce = _Reduction(x, max(1, num_pixels))
+    line_x, line_y = reduce.line(y)
+    dots_x, dots_y = (x, y) if reduce.starts is None else (reduce.columns, reduce.smallest(y))
+    lone = _lone(np.isfinite(dots_y))
+    none = np.empty(0)
+    band_x = band_low = band_high = rejected_x = rejected_y = filtered_x = filtered_y = none
+    if trace.band is not None:
+        low, high = trace.band
+        band_x = reduce.columns
+        band_low, band_high = reduce.smallest(low[view]), reduce.largest(high[view])
+    if trace.rejected is not None:
+        candidates = reduce.smallest(trace.rejected[view])
+        is_shown = np.isfinite(candidates)
+        rejected_x, rejected_y = reduce.columns[is_shown], candidates[is_shown]
+    if trace.filtered is not None:
+        filtered_x, filtered_y = reduce.line(trace.filtered[view])
+    return VisibleTrace(
+        line_x,
+        line_y,
+        dots_x[lone],
+        dots_y[lone],
+        band_x,
+        band_low,
+        band_high,
+        rejected_x,
+        rejected_y,
+        filtered_x,
+        filtered_y,
+    )
+
+
+class _Reduction:
+    """Smallest and largest values of the pixel columns of a view; all values if they are few."""
+
+    def __init__(self, x: NDArray[np.float64], num_pixels: int) -> None:
+        is_small = x.size <= 4 * num_pixels
+        edges = np.linspace(0, x.size, num_pixels, endpoint=False).astype(np.intp)
+        self.starts = None if is_small else edges
+        self.columns = x if is_small else x[edges]
+
+    def smallest(self, y: NDArray[np.float64]) -> NDArray[np.float64]:
+        return y if self.starts is None else np.fmin.reduceat(y, self.starts)
+
+    def largest(self, y: NDArray[np.float64]) -> NDArray[np.float64]:
+        return y if self.starts is None else np.fmax.reduceat(y, self.starts)
+
+    def line(self, y: NDArray[np.float64]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+        if self.starts is None:
+            return self.columns, y
+        pairs = np.column_stack((self.smallest(y), self.largest(y))).reshape(-1)
+        return np.repeat(self.columns, 2), pairs
 
 
 def _lone(finite: NDArray[np.bool_]) -> NDArray[np.bool_]:
     padded = np.concatenate(([False], finite, [False]))
     return finite & ~padded[:-2] & ~padded[2:]
-
-
-def velocity_trace(acq: AcqImage, analysis: Analysis) -> Trace | None:
-    """Make the trace of a velocity result.
-
-    In a table, time 0 is the first line of the ROI. Here it is the first line of the *file*, so
-    that the trace lines up with the image and the traces of several ROIs with each other.
-
-    Parameters
-    ----------
-    acq : AcqImage
-        The file.
-    analysis : Analysis
-        A velocity analysis of it.
-
-    Returns
-    -------
-    Trace or None
-        None if there is no table, or one without the columns of a velocity table.
-    """
-    table, roi = analysis.result.table, acq.rois.get(analysis.key.roi_id)
-    if table is None or not len(table) or not isinstance(roi, RectROI):
-        return None
-    if not {"time_s", "velocity"} <= set(table.columns):
-        return None
-    time = table["time_s"].to_numpy(dtype=np.float64)
-    velocity = table["velocity"].to_numpy(dtype=np.float64, copy=True)
-    velocity[~np.isfinite(velocity)] = np.nan
-    status = np.full(time.size, "", dtype=object)
-    if "status" in table.columns:
-        status[:] = table["status"].astype(str)
-    usable = np.isfinite(time)
-    order = np.argsort(time[usable], kind="stable")
-    y_unit = str(analysis.result.summary.get("velocity_unit") or acq.calibration.velocity_unit)
-    offset = _first_line(analysis, roi) * _line_step(table, acq)
-    return Trace(
-        x=time[usable][order] + offset,
-        y=velocity[usable][order],
-        status=status[usable][order],
-        label=f"ROI {roi.label}",
-        color=roi_color(roi.roi_id),
-        x_unit="s" if y_unit.endswith("/s") else "lines",
-        y_unit=y_unit,
-        is_stale=analysis.is_stale,
-    )
-
-
-def _first_line(analysis: Analysis, roi: RectROI) -> int:
-    """Return the line that the table's time starts from: where the ROI was when measured."""
-    made = analysis.result.summary.get(PROVENANCE_KEY)
-    bounds = made.get("roi_bounds") if isinstance(made, dict) else None
-    if isinstance(bounds, (list, tuple)) and bounds and isinstance(bounds[0], int):
-        return bounds[0]
-    return roi.bounds.row_start
-
-
-def _line_step(table: pd.DataFrame, acq: AcqImage) -> float:
-    """Return the time of a line in the units of the table's ``time_s``."""
-    if "time_index" in table.columns:
-        index = table["time_index"].to_numpy(dtype=np.float64)
-        time = table["time_s"].to_numpy(dtype=np.float64)
-        usable = np.isfinite(index) & np.isfinite(time) & (index > 0)
-        if usable.any():
-            return float(np.median(time[usable] / index[usable]))
-    return acq.calibration.dt_s
-
-
-def velocity_plot_model(acq: AcqImage, analyses: Iterable[Analysis]) -> PlotModel:
-    """Make the plot of some velocity results of a file.
-
-    Parameters
-    ----------
-    acq : AcqImage
-        The file.
-    analyses : iterable of Analysis
-        The first one with a trace decides the units; results in others are left out.
-
-    Returns
-    -------
-    PlotModel
-        Empty if no analysis has a result.
-    """
-    traces = [trace for a in analyses if (trace := velocity_trace(acq, a)) is not None]
-    alike = [t for t in traces if (t.x_unit, t.y_unit) == (traces[0].x_unit, traces[0].y_unit)]
-    left_out = tuple(trace.label for trace in traces if trace not in alike)
-    return PlotModel(tuple(alike), left_out)
 
 
 def pretty_unit(unit: str) -> str:

@@ -19,12 +19,13 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
     from qtpy.QtCore import QEvent
 
-    from napari_bloodflow._napari.plots.plot_model import Trace
+    from napari_bloodflow._napari.plots.plot_model import Trace, VisibleTrace
 
 __all__ = ["PlotCanvas", "TraceItem", "make_canvas"]
 
 _RUG_PIXELS = 6
 _STALE_ALPHA = 110
+_BAND_ALPHA = 80
 
 
 class PlotCanvas(pg.PlotWidget):
@@ -51,7 +52,7 @@ class _View(pg.ViewBox):
 
 
 class TraceItem(pg.PlotCurveItem):
-    """The line of a trace, reduced to what is in view.
+    """The line of a trace, reduced to what is in view, and what goes with it.
 
     Its bounds are those of the whole trace, so that *View all* shows all.
 
@@ -59,16 +60,41 @@ class TraceItem(pg.PlotCurveItem):
     ----------
     trace : Trace
         What to draw.
+
+    Attributes
+    ----------
+    companions : tuple
+        Items that belong to the line and follow it; none of them changes the bounds.
     """
 
     def __init__(self, trace: Trace) -> None:
         super().__init__(connect="finite", antialias=False)
         self.trace = trace
-        self.dots = pg.ScatterPlotItem(size=3, pen=None, pxMode=True)
-        self.rug = pg.PlotCurveItem(connect="pairs", antialias=False)
-        self.mean_line = pg.InfiniteLine(pos=trace.mean, angle=0, movable=False)
-        self.mean_line.setVisible(math.isfinite(trace.mean) and not trace.is_stale)
+        self._dots = pg.ScatterPlotItem(size=3, pen=None, pxMode=True)
+        self._rejected = pg.ScatterPlotItem(size=4, brush=None, pxMode=True)
+        self._rug = pg.PlotCurveItem(connect="pairs", antialias=False)
+        self._filtered = pg.PlotCurveItem(connect="finite", antialias=False)
+        self._low = pg.PlotCurveItem(connect="finite", pen=None)
+        self._high = pg.PlotCurveItem(connect="finite", pen=None)
+        self._band = pg.FillBetweenItem(self._low, self._high)
+        self._band.setZValue(-10)
+        self._mean_line = pg.InfiniteLine(pos=trace.mean, angle=0, movable=False)
+        self._mean_line.setVisible(math.isfinite(trace.mean) and not trace.is_stale)
         self._missing_x: NDArray[np.float64] = trace.x[~np.isfinite(trace.y)]
+        self.companions = (
+            self._band,
+            self._rejected,
+            self._dots,
+            self._rug,
+            self._filtered,
+            self._mean_line,
+        )
+
+    def show_parts(self, *, band: bool, rejected: bool, filtered: bool) -> None:
+        """Choose what is shown beside the line."""
+        self._band.setVisible(band and self.trace.band is not None)
+        self._rejected.setVisible(rejected and self.trace.rejected is not None)
+        self._filtered.setVisible(filtered and self.trace.filtered is not None)
 
     def dataBounds(
         self, ax: int, frac: float = 1.0, orthoRange: tuple[float, float] | None = None
@@ -82,35 +108,58 @@ class TraceItem(pg.PlotCurveItem):
         return (float(values.min()), float(values.max())) if values.size else (None, None)
 
     def paint_with(self, color: QColor, mean_color: QColor) -> None:
-        """Use one colour for what belongs to the trace, and one for its mean."""
+        """Use one colour for what belongs to the trace, and one for its mean and the filtered."""
         line = QColor(color)
         if self.trace.is_stale:
             line.setAlpha(_STALE_ALPHA)
+        tint = QColor(line)
+        tint.setAlpha(line.alpha() * _BAND_ALPHA // 255)
         self.setPen(pg.mkPen(line, width=1))
-        self.dots.setBrush(pg.mkBrush(line))
-        self.rug.setPen(pg.mkPen(line, width=1))
-        self.mean_line.setPen(pg.mkPen(mean_color, width=1, style=Qt.PenStyle.DashLine))
+        self._dots.setBrush(pg.mkBrush(line))
+        self._rejected.setPen(pg.mkPen(line, width=1))
+        self._rug.setPen(pg.mkPen(line, width=1))
+        self._filtered.setPen(pg.mkPen(mean_color, width=1))
+        self._band.setBrush(pg.mkBrush(tint))
+        self._mean_line.setPen(pg.mkPen(mean_color, width=1, style=Qt.PenStyle.DashLine))
 
     def follow_view(self, view: Any, level: int) -> None:
         """Draw again what is in view; the rug is `level` rows above the lower edge."""
-        (x_min, x_max), (y_min, _) = view.viewRange()
+        (x_min, x_max), (y_min, y_max) = view.viewRange()
         width = max(1, int(view.width()))
         shown = visible_part(self.trace, x_min, x_max, width)
         self.setData(shown.x, shown.y)
-        self.dots.setData(shown.lone_x, shown.lone_y)
+        self._dots.setData(shown.lone_x, shown.lone_y)
+        self._filtered.setData(shown.filtered_x, shown.filtered_y)
+        self._show_band(shown)
+        # The others are far outside, and cost as much.
+        inside = (shown.rejected_y >= y_min) & (shown.rejected_y <= y_max)
+        self._rejected.setData(shown.rejected_x[inside], shown.rejected_y[inside])
         pixel_x, pixel_y = view.viewPixelSize()
         missing = self._missing_x[(self._missing_x >= x_min) & (self._missing_x <= x_max)]
         if missing.size > width:
             missing = missing[np.unique(((missing - x_min) / pixel_x).astype(int), True)[1]]
         low = y_min + (1 + level * (_RUG_PIXELS + 2)) * pixel_y
         ends = np.tile((low, low + _RUG_PIXELS * pixel_y), missing.size)
-        self.rug.setData(np.repeat(missing, 2), ends)
+        self._rug.setData(np.repeat(missing, 2), ends)
+
+    def _show_band(self, shown: VisibleTrace) -> None:
+        # A lone window has an interval of no width in time, which is not filled.
+        held = np.isfinite(shown.band_low) & np.isfinite(shown.band_high)
+        low, high = (np.where(held, end, np.nan) for end in (shown.band_low, shown.band_high))
+        self._low.setData(shown.band_x, low)
+        self._high.setData(shown.band_x, high)
 
 
-def make_canvas() -> PlotCanvas:
-    """Return an empty canvas with the time axis at its lower edge."""
+def make_canvas(name: str) -> PlotCanvas:
+    """Return an empty canvas with the time axis at its lower edge.
+
+    Parameters
+    ----------
+    name : str
+        Object name.
+    """
     canvas = PlotCanvas(viewBox=_View())
-    canvas.setObjectName("velocity_plot_canvas")
+    canvas.setObjectName(name)
     canvas.setToolTip("Wheel and drag zoom and move; the button A shows all again")
     plot = canvas.getPlotItem()
     for name in ("bottom", "left"):

@@ -8,8 +8,9 @@ from napari.utils.notifications import show_error, show_info
 from qtpy.QtCore import QEvent, QSize, Qt
 from qtpy.QtWidgets import QBoxLayout, QCheckBox, QFrame, QScrollArea, QVBoxLayout, QWidget
 
-from napari_bloodflow._napari.plots.plot_model import PlotModel, velocity_plot_model
-from napari_bloodflow._napari.plots.velocity_plot import EMPTY_TEXT, VelocityPlot
+from napari_bloodflow._napari.plots.plot_model import PlotModel
+from napari_bloodflow._napari.plots.result_traces import velocity_plot_model
+from napari_bloodflow._napari.plots.trace_plot import EMPTY_TEXT, TracePlot
 from napari_bloodflow._napari.widgets.analysis_runner import EXPECTED_ERRORS, AnalysisRunner
 from napari_bloodflow._napari.widgets.parts import Notice, push_button
 from napari_bloodflow._napari.widgets.run_bar import RunBar
@@ -79,7 +80,7 @@ class VelocityDock(SessionDock):
         self._all_rois.setObjectName("velocity_all_rois")
         self._all_rois.setToolTip("Show the results of all ROIs of this channel")
         self._all_rois.toggled.connect(self._schedule)
-        self._plot = VelocityPlot(self)
+        self._plot = TracePlot("velocity_plot", self)
         self._arrange()
 
     def _arrange(self) -> None:

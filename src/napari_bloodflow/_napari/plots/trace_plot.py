@@ -1,16 +1,20 @@
-"""Plot of velocity traces over time, with a cursor that reads them."""
+"""Plot of traces over time, with a cursor that reads them."""
 
 from __future__ import annotations
 
 import html
+from typing import Any
 
 # Before pyqtgraph, which takes the Qt binding that is there.
-from qtpy.QtCore import QPointF, Qt
-from qtpy.QtGui import QColor
+from qtpy.QtCore import QPointF, Qt, Signal
+from qtpy.QtGui import QAction, QColor
 from qtpy.QtWidgets import (
+    QHBoxLayout,
     QLabel,
+    QMenu,
     QSizePolicy,
     QStackedWidget,
+    QToolButton,
     QToolTip,
     QVBoxLayout,
     QWidget,
@@ -20,6 +24,7 @@ from qtpy.QtWidgets import (
 import pyqtgraph as pg
 from napari.utils.theme import get_theme
 
+from napari_bloodflow._napari.plots.plot_export import export_figure, export_values
 from napari_bloodflow._napari.plots.plot_model import (
     PlotModel,
     Trace,
@@ -29,44 +34,73 @@ from napari_bloodflow._napari.plots.plot_model import (
 )
 from napari_bloodflow._napari.plots.trace_item import TraceItem, make_canvas
 
-__all__ = ["EMPTY_TEXT", "VelocityPlot", "readable_color"]
+__all__ = ["EMPTY_TEXT", "TracePlot", "readable_color"]
 
 EMPTY_TEXT = "Press Run to measure"
 _MIN_CONTRAST = 2.2
 _MAX_NAMED = 6  # traces that are named one by one
+_PARTS = {
+    "band": ("95 % interval", "The range that holds the true value in 95 of 100 cases"),
+    "rejected": ("Rejected estimates", "What was measured but not accepted, as rings"),
+    "filtered": ("Filtered", "The trace without jumps, as a line in the colour of the text"),
+}
 
 
-class VelocityPlot(QWidget):
-    """Velocity over time.
+class TracePlot(QWidget):
+    """A quantity over time.
 
     Time 0 is the first line of the file, not of the ROI, so that the plot lines up with the
-    image. Windows without a value are gaps in the line, and short strokes on the lower edge of
+    image. Points without a value are gaps in the line, and short strokes on the lower edge of
     the plot; pointing at one tells why. Faint lines are results that are out of date, dashed
-    lines are means.
+    lines are means, bands are 95 % intervals, rings are rejected estimates.
 
     Parameters
     ----------
+    name : str
+        Object name; those of its parts begin with it.
     parent : QWidget, optional
         Parent widget.
+
+    Attributes
+    ----------
+    pointed_at : Signal
+        Emitted with the time under the pointer, NaN after it has left.
+    time_chosen : Signal
+        Emitted with a time that was double-clicked.
     """
 
-    def __init__(self, parent: QWidget | None = None) -> None:
+    pointed_at = Signal(float)
+    time_chosen = Signal(float)
+
+    def __init__(self, name: str, parent: QWidget | None = None) -> None:
         super().__init__(parent)
-        self.setObjectName("velocity_plot")
+        self.setObjectName(name)
         self._model = PlotModel()
         self._items: list[TraceItem] = []
         self._foreground = QColor("white")
         self._background = QColor("black")
 
-        self._caption = _label("velocity_plot_caption")
-        self._caption.setToolTip("Windows of each ROI, and how many of them have no value")
-        self._readout = _label("velocity_plot_readout")
-        self._readout.setToolTip("Time and velocity at the pointer")
+        self._caption = _label(f"{name}_caption")
+        self._caption.setToolTip("Points of each ROI, and how many of them have no value")
+        self._menu_button = QToolButton(self)
+        self._menu_button.setObjectName(f"{name}_menu")
+        self._menu_button.setText("Show")
+        self._menu_button.setToolTip("What is shown beside the trace, and export")
+        self._menu_button.setPopupMode(QToolButton.ToolButtonPopupMode.InstantPopup)
+        self._menu = QMenu(self._menu_button)
+        self._menu.setToolTipsVisible(True)
+        self._menu_button.setMenu(self._menu)
+        self._switches = {part: self._add_switch(part) for part in _PARTS}
+        self._menu.addSeparator()
+        self._add_export("Export figure…", "export_figure", self._on_export_figure)
+        self._add_export("Export values…", "export_values", self._on_export_values)
+        self._readout = _label(f"{name}_readout")
+        self._readout.setToolTip("Time and value at the pointer")
         self._empty = QLabel(EMPTY_TEXT)
-        self._empty.setObjectName("velocity_plot_empty")
+        self._empty.setObjectName(f"{name}_empty")
         self._empty.setAlignment(Qt.AlignmentFlag.AlignHCenter | Qt.AlignmentFlag.AlignVCenter)
         self._empty.setWordWrap(True)
-        self._canvas = make_canvas()
+        self._canvas = make_canvas(f"{name}_canvas")
         self._cursor = pg.InfiniteLine(angle=90, movable=False)
         self._zero = pg.InfiniteLine(pos=0, angle=0, movable=False)
         for line in (self._cursor, self._zero):
@@ -79,7 +113,11 @@ class VelocityPlot(QWidget):
         layout = QVBoxLayout(self)
         layout.setContentsMargins(0, 0, 0, 0)
         layout.setSpacing(2)
-        layout.addWidget(self._caption)
+        head = QHBoxLayout()
+        head.setContentsMargins(0, 0, 0, 0)
+        head.addWidget(self._caption, 1)
+        head.addWidget(self._menu_button, 0, Qt.AlignmentFlag.AlignTop)
+        layout.addLayout(head)
         layout.addWidget(self._pages, 1)
         layout.addWidget(self._readout)
         self.setMinimumHeight(150)
@@ -89,8 +127,26 @@ class VelocityPlot(QWidget):
         view.sigRangeChanged.connect(self._on_view_changed)
         view.sigResized.connect(self._on_view_changed)
         self._canvas.scene().sigMouseMoved.connect(self._on_mouse_moved)
-        self._canvas.pointer_left.connect(self.hide_cursor)
+        self._canvas.scene().sigMouseClicked.connect(self._on_mouse_clicked)
+        self._canvas.pointer_left.connect(self._on_pointer_left)
         self._retext()
+
+    def _add_switch(self, part: str) -> QAction:
+        text, tip = _PARTS[part]
+        action = QAction(text, self._menu)
+        action.setObjectName(f"{self.objectName()}_{part}")
+        action.setCheckable(True)
+        action.setChecked(True)
+        action.setToolTip(tip)
+        action.toggled.connect(self._show_parts)
+        self._menu.addAction(action)
+        return action
+
+    def _add_export(self, text: str, name: str, slot: Any) -> None:
+        action = QAction(text, self._menu)
+        action.setObjectName(f"{self.objectName()}_{name}")
+        action.triggered.connect(slot)
+        self._menu.addAction(action)
 
     # ---- what is shown
 
@@ -124,14 +180,17 @@ class VelocityPlot(QWidget):
         keeps_zoom = model.extent == self._model.extent
         plot = self._canvas.getPlotItem()
         for item in self._items:
-            for part in (item, item.dots, item.rug, item.mean_line):
+            for part in (item, *item.companions):
                 plot.removeItem(part)
         self._model = model
         self._items = [TraceItem(trace) for trace in model.traces]
         for item in self._items:
             plot.addItem(item)
-            for part in (item.dots, item.rug, item.mean_line):
+            for part in item.companions:
                 plot.addItem(part, ignoreBounds=True)
+        for part, action in self._switches.items():
+            action.setVisible(any(getattr(trace, part) is not None for trace in model.traces))
+        self._show_parts()
         self._empty.setText(empty_text)
         self._pages.setCurrentWidget(self._empty if self.is_empty else self._canvas)
         plot.setLabel("bottom", model.x_label)
@@ -141,6 +200,14 @@ class VelocityPlot(QWidget):
         if not keeps_zoom:
             plot.enableAutoRange()
         self._on_view_changed()
+
+    @property
+    def _shown_parts(self) -> dict[str, bool]:
+        return {part: action.isChecked() for part, action in self._switches.items()}
+
+    def _show_parts(self) -> None:
+        for item in self._items:
+            item.show_parts(**self._shown_parts)
 
     def set_theme(self, theme_id: str) -> None:
         """Use the colours of a napari theme."""
@@ -173,21 +240,22 @@ class VelocityPlot(QWidget):
         self._caption.setText(" &nbsp; ".join(self._captions()))
         self._caption.setVisible(not self.is_empty)
         self._readout.setVisible(not self.is_empty)
+        self._menu_button.setVisible(not self.is_empty)
         # Room for two traces a line, so that the plot keeps its size while it is read.
         lines = 1 + min(len(self._items), _MAX_NAMED) // 2
         self._readout.setMinimumHeight(lines * self._readout.fontMetrics().lineSpacing())
 
     def _captions(self) -> list[str]:
         lines = []
-        traces = self._model.traces
+        traces, noun = self._model.traces, self._model.noun
         if len(traces) > _MAX_NAMED:
             total = sum(trace.x.size for trace in traces)
             missing = sum(trace.num_missing for trace in traces)
-            lines.append(f"{len(traces)} ROIs: {total} windows, {missing} not measured")
+            lines.append(f"{len(traces)} ROIs: {total} {noun}s, {missing} not measured")
             traces = ()
         for trace in traces:
             swatch = f'<span style="color:{self._color(trace).name()}">■</span>'
-            count = f"{trace.x.size} window{'' if trace.x.size == 1 else 's'}"
+            count = f"{trace.x.size} {noun}{'' if trace.x.size == 1 else 's'}"
             gaps = f", {trace.num_missing} not measured" if trace.num_missing else ""
             stale = ", out of date" if trace.is_stale else ""
             lines.append(f"{swatch}&nbsp;{_unbroken(f'{trace.label}: {count}{gaps}{stale}')}")
@@ -206,15 +274,38 @@ class VelocityPlot(QWidget):
     def _on_mouse_moved(self, position: QPointF) -> None:
         view = self._canvas.getPlotItem().getViewBox()
         if self.is_empty or not view.sceneBoundingRect().contains(position):
-            self.hide_cursor()
+            self._on_pointer_left()
             return
-        text = self.show_cursor(view.mapSceneToView(position).x())
+        place = view.mapSceneToView(position).x()
+        text = self.show_cursor(place)
+        self.pointed_at.emit(place)
         gaps = [line for line in text if "not measured" in line]
         if gaps:
             spot = self._canvas.mapToGlobal(self._canvas.mapFromScene(position))
             QToolTip.showText(spot, "\n".join(gaps), self._canvas)
         else:
             QToolTip.hideText()
+
+    def _on_pointer_left(self) -> None:
+        self.hide_cursor()
+        self.pointed_at.emit(float("nan"))
+
+    def _on_mouse_clicked(self, event: Any) -> None:
+        view = self._canvas.getPlotItem().getViewBox()
+        if not self.is_empty and event.double():
+            self.time_chosen.emit(view.mapSceneToView(event.scenePos()).x())
+
+    def _on_export_figure(self) -> None:
+        export_figure(self, self._model, self.x_range, self._shown_parts)
+
+    def _on_export_values(self) -> None:
+        export_values(self, self._model, self.x_range)
+
+    @property
+    def x_range(self) -> tuple[float, float]:
+        """First and last time in view."""
+        low, high = self._canvas.getPlotItem().getViewBox().viewRange()[0]
+        return float(low), float(high)
 
     def show_cursor(self, x: float) -> tuple[str, ...]:
         """Put the cursor on a time and read the traces there.
@@ -227,7 +318,7 @@ class VelocityPlot(QWidget):
         Returns
         -------
         tuple of str
-            One line a trace that has a window near that time: its label, time, velocity or the
+            One line a trace that has a point near that time: its label, time, value or the
             reason why there is none.
         """
         lines, colored = [], []

@@ -13,11 +13,10 @@ from napari_bloodflow._napari.plots.plot_model import (
     PlotModel,
     Trace,
     format_value,
-    velocity_plot_model,
-    velocity_trace,
     visible_part,
 )
-from napari_bloodflow._napari.plots.velocity_plot import EMPTY_TEXT, VelocityPlot, readable_color
+from napari_bloodflow._napari.plots.result_traces import velocity_plot_model, velocity_trace
+from napari_bloodflow._napari.plots.trace_plot import EMPTY_TEXT, TracePlot, readable_color
 from napari_bloodflow._napari.roi_style import roi_color
 from napari_bloodflow.analysis.base import AnalysisResult
 
@@ -51,8 +50,8 @@ def k05(copy_fixture: Callable[[str], Path]) -> AcqImage:
 
 
 @pytest.fixture
-def plot(qtbot: QtBot) -> VelocityPlot:
-    widget = VelocityPlot()
+def plot(qtbot: QtBot) -> TracePlot:
+    widget = TracePlot("velocity_plot")
     qtbot.addWidget(widget)
     widget.resize(400, 300)
     widget.show()
@@ -60,7 +59,7 @@ def plot(qtbot: QtBot) -> VelocityPlot:
     return widget
 
 
-def text_of(plot: VelocityPlot, name: str) -> str:
+def text_of(plot: TracePlot, name: str) -> str:
     from qtpy.QtGui import QTextDocument
     from qtpy.QtWidgets import QLabel
 
@@ -186,7 +185,7 @@ def test_numbers_have_four_digits(value: float, text: str) -> None:
 # ---- the widget
 
 
-def test_an_empty_plot_says_what_to_do(plot: VelocityPlot) -> None:
+def test_an_empty_plot_says_what_to_do(plot: TracePlot) -> None:
     assert plot.is_empty
     assert text_of(plot, "velocity_plot_empty") == EMPTY_TEXT
     plot.set_model(PlotModel(), "Something else")
@@ -196,7 +195,7 @@ def test_an_empty_plot_says_what_to_do(plot: VelocityPlot) -> None:
     assert plot.canvas.isVisible()
 
 
-def test_axes_have_units(plot: VelocityPlot) -> None:
+def test_axes_have_units(plot: TracePlot) -> None:
     plot.set_model(PlotModel((make_trace([1, 2, 3]),)))
     assert plot.canvas.getPlotItem().getAxis("bottom").labelText == "Time (s)"
     assert plot.canvas.getPlotItem().getAxis("left").labelText == "Velocity (µm/s)"
@@ -205,7 +204,7 @@ def test_axes_have_units(plot: VelocityPlot) -> None:
     assert plot.canvas.getPlotItem().getAxis("left").labelText == "Velocity (px/line)"
 
 
-def test_the_caption_counts_windows(plot: VelocityPlot) -> None:
+def test_the_caption_counts_windows(plot: TracePlot) -> None:
     traces = (
         make_trace([1, np.nan, 3]),
         make_trace([2.0], label="ROI 2 <b>", is_stale=True),
@@ -217,7 +216,7 @@ def test_the_caption_counts_windows(plot: VelocityPlot) -> None:
     assert "ROI 3 not shown" in caption
 
 
-def test_many_traces_are_counted_together(plot: VelocityPlot) -> None:
+def test_many_traces_are_counted_together(plot: TracePlot) -> None:
     traces = tuple(make_trace([1, np.nan], label=f"ROI {i}") for i in range(30))
     plot.set_model(PlotModel(traces))
     assert text_of(plot, "velocity_plot_caption") == "30 ROIs: 60 windows, 30 not measured"
@@ -225,7 +224,7 @@ def test_many_traces_are_counted_together(plot: VelocityPlot) -> None:
     assert text_of(plot, "velocity_plot_readout").endswith("…")
 
 
-def test_the_cursor_reads_values_and_reasons(plot: VelocityPlot) -> None:
+def test_the_cursor_reads_values_and_reasons(plot: TracePlot) -> None:
     plot.set_model(PlotModel((make_trace([1, np.nan, 3]), make_trace([7, 8], label="ROI 2"))))
     assert plot.show_cursor(0.0) == ("ROI 1 at 0.00 s: 1.000 µm/s", "ROI 2 at 0.00 s: 7.000 µm/s")
     assert plot.show_cursor(0.011)[0] == "ROI 1 at 0.01 s: not measured (all pixels are equal)"
@@ -235,7 +234,7 @@ def test_the_cursor_reads_values_and_reasons(plot: VelocityPlot) -> None:
     assert text_of(plot, "velocity_plot_readout") == ""
 
 
-def test_pointing_with_the_mouse_reads_the_trace(plot: VelocityPlot, qtbot: QtBot) -> None:
+def test_pointing_with_the_mouse_reads_the_trace(plot: TracePlot, qtbot: QtBot) -> None:
     plot.set_model(PlotModel((make_trace(np.full(100, 250.0)),)))
     view = plot.canvas.getPlotItem().getViewBox()
     spot = plot.canvas.mapFromScene(view.sceneBoundingRect().center())
@@ -243,7 +242,7 @@ def test_pointing_with_the_mouse_reads_the_trace(plot: VelocityPlot, qtbot: QtBo
     qtbot.waitUntil(lambda: "250.0 µm/s" in text_of(plot, "velocity_plot_readout"))
 
 
-def test_the_whole_trace_is_in_view_until_the_user_zooms(plot: VelocityPlot, qtbot: QtBot) -> None:
+def test_the_whole_trace_is_in_view_until_the_user_zooms(plot: TracePlot, qtbot: QtBot) -> None:
     view = plot.canvas.getPlotItem().getViewBox()
     plot.set_model(PlotModel((make_trace(np.sin(np.arange(50_000.0))),)))
 
@@ -262,7 +261,7 @@ def test_the_whole_trace_is_in_view_until_the_user_zooms(plot: VelocityPlot, qtb
     qtbot.waitUntil(lambda: view.viewRange()[0][1] < 2)
 
 
-def test_the_theme_colors_the_plot_and_lines_stay_visible(plot: VelocityPlot) -> None:
+def test_the_theme_colors_the_plot_and_lines_stay_visible(plot: TracePlot) -> None:
     from napari.utils.theme import get_theme
     from qtpy.QtGui import QColor
 
