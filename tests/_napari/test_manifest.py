@@ -29,12 +29,13 @@ def test_it_has_what_users_look_for(manifest: PluginManifest) -> None:
     parts = manifest.contributions
     (reader,) = parts.readers or ()
     assert {"*.tif", "*.tiff", "*.tif.json", "*.tiff.json"} <= set(reader.filename_patterns)
-    assert {w.display_name for w in parts.widgets or ()} == {"Acquisition", "Velocity"}
+    docks = {w.display_name for w in parts.widgets or ()}
+    assert {"Acquisition", "Velocity", "Diameter"} <= docks
     assert len(parts.sample_data or ()) == 2
     (writer,) = parts.writers or ()
     assert set(writer.layer_types) == {"image+", "shapes"}
     menu = parts.menus["napari/layers/measure"]  # type: ignore[index]
-    assert len(menu) == 2
+    assert len(menu) == len(docks)
     defaults = {
         name: prop.default
         for section in (parts.configurations or {}).values()

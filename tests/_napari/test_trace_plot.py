@@ -9,6 +9,7 @@ import pandas as pd
 import pytest
 
 from napari_bloodflow import AcqImage, RectRoiBounds
+from napari_bloodflow._napari.plots.plot_export import figure_of, values_of
 from napari_bloodflow._napari.plots.plot_model import (
     PlotModel,
     Trace,
@@ -275,3 +276,109 @@ def test_the_theme_colors_the_plot_and_lines_stay_visible(plot: TracePlot) -> No
     yellow = QColor("#F0E442")
     assert readable_color(yellow, QColor("#23242b")) == yellow
     assert readable_color(yellow, QColor("white")).lightness() < yellow.lightness()
+
+
+# ---- intervals, rejected estimates, filtered values
+
+
+def make_full_trace(num: int, **changes: Any) -> Trace:
+    y = np.sin(np.arange(num) / 50) * 100 + 300
+    y[::10] = np.nan
+    rejected = np.full(num, np.nan)
+    rejected[::10] = 1000.0
+    band = (y - 5, y + 7)
+    return make_trace(y, band=band, rejected=rejected, filtered=np.full(num, 300.0), **changes)
+
+
+def test_the_table_gives_the_interval_and_the_rejected_estimates(k05: AcqImage) -> None:
+    analysis = k05.analysis_set.run_analysis(KEY, {"window_width": 16, "min_confidence": 0.99})
+    table = analysis.result.table
+    assert table is not None
+    trace = velocity_trace(k05, analysis)
+    assert trace is not None
+    assert trace.band is not None
+    assert trace.rejected is not None
+    is_accepted = (table["status"] == "ok").to_numpy()
+    assert 0 < is_accepted.sum() < is_accepted.size
+    low, high = trace.band
+    np.testing.assert_array_equal(low[is_accepted], table["velocity_ci_low"][is_accepted])
+    np.testing.assert_array_equal(high[is_accepted], table["velocity_ci_high"][is_accepted])
+    assert np.isnan(low[~is_accepted]).all()
+    np.testing.assert_array_equal(trace.rejected[~is_accepted], table["velocity_raw"][~is_accepted])
+    assert np.isnan(trace.rejected[is_accepted]).all()
+
+
+@pytest.mark.parametrize("num", [300, 50_000])
+def test_what_goes_with_a_trace_is_reduced_like_it(num: int) -> None:
+    shown = visible_part(make_full_trace(num), 0, num * 0.01, 400)
+    for values in (shown.band_x, shown.rejected_x, shown.filtered_x):
+        assert 0 < values.size <= 1600
+    assert set(shown.rejected_y) == {1000.0}
+    assert set(shown.filtered_y) == {300.0}
+    held = np.isfinite(shown.band_low)
+    assert (shown.band_high[held] - shown.band_low[held] >= 12 - 1e-9).all()
+
+
+def test_far_rejected_estimates_do_not_change_the_view(plot: TracePlot) -> None:
+    plot.set_model(PlotModel((make_full_trace(300),)))
+    (_, _), (low, high) = plot.canvas.getPlotItem().getViewBox().viewRange()
+    assert 150 < low < 210
+    assert 390 < high < 450
+
+
+def test_switches_are_offered_for_what_there_is(plot: TracePlot) -> None:
+    from qtpy.QtGui import QAction
+
+    def switch(part: str) -> QAction:
+        action = plot.findChild(QAction, f"velocity_plot_{part}")
+        assert action is not None
+        return action
+
+    plot.set_model(PlotModel((make_trace([1, 2, 3]),)))
+    assert not any(switch(part).isVisible() for part in ("band", "rejected", "filtered"))
+    plot.set_model(PlotModel((make_full_trace(100),)))
+    assert all(switch(part).isVisible() for part in ("band", "rejected", "filtered"))
+    before = plot.canvas.grab().toImage()
+    switch("band").trigger()
+    switch("filtered").trigger()
+    assert plot.canvas.grab().toImage() != before
+
+
+# ---- export
+
+
+def test_values_are_exported_at_full_resolution_within_the_view() -> None:
+    model = PlotModel((make_full_trace(50_000), make_trace([1, 2], label="ROI 2")))
+    table = values_of(model, (1.0, 3.0))
+    first = table[table["roi"] == "ROI 1"]
+    assert len(first) == 201
+    assert first["time (s)"].iloc[0] == 1.0
+    np.testing.assert_allclose(first["high"].dropna() - first["low"].dropna(), 12)
+    assert list(first["rejected"].dropna().unique()) == [1000.0]
+    assert "velocity (um/s)" in table.columns
+    assert values_of(PlotModel(), (0, 1)).empty
+
+
+@pytest.mark.parametrize(("suffix", "start"), [("png", b"\x89PNG"), ("svg", b"<?xml")])
+def test_a_figure_of_what_is_shown_is_written(tmp_path: Path, suffix: str, start: bytes) -> None:
+    path = tmp_path / f"figure.{suffix}"
+    shown = {"band": True, "rejected": True, "filtered": True}
+    figure_of(PlotModel((make_full_trace(300),)), (0, 2), shown, path)
+    assert path.read_bytes().startswith(start)
+
+
+def test_the_export_menu_writes_the_file_that_was_chosen(
+    plot: TracePlot, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from qtpy.QtGui import QAction
+    from qtpy.QtWidgets import QFileDialog
+
+    path = tmp_path / "shown"
+    monkeypatch.setattr(QFileDialog, "getSaveFileName", lambda *_: (str(path), ""))
+    plot.set_model(PlotModel((make_full_trace(300),)))
+    for name in ("export_values", "export_figure"):
+        action = plot.findChild(QAction, f"velocity_plot_{name}")
+        assert action is not None
+        action.trigger()
+    assert len(pd.read_csv(path.with_suffix(".csv"))) == 300
+    assert path.with_suffix(".svg").exists()

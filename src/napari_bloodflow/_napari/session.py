@@ -59,6 +59,8 @@ class ShownAcquisition:
         Keeps `roi_layer` and ``acq.rois`` in step.
     stretch : float or None
         Display width of a column in widths of a row; None fills the canvas.
+    camera : tuple of float or None
+        Centre and zoom of the canvas when another acquisition was brought forward.
     """
 
     acq: AcqImage
@@ -66,6 +68,7 @@ class ShownAcquisition:
     roi_layer: Shapes | None = None
     sync: RoiSync | None = None
     stretch: float | None = None
+    camera: tuple[float, ...] | None = None
 
     @property
     def layers(self) -> list[Layer]:
@@ -182,8 +185,12 @@ class ViewerSession:
     def activate(self, shown: ShownAcquisition) -> None:
         """Make an acquisition the one that docks show."""
         if self._active is not shown:
+            if self._active is not None:
+                self._active.camera = self._camera_state()
             self._active = shown
             self._bring_to_front(shown)
+            if shown.camera is not None:
+                self._set_camera_state(shown.camera)
             self.active_changed.emit(shown)
 
     def _bring_to_front(self, shown: ShownAcquisition) -> None:
@@ -223,21 +230,21 @@ class ViewerSession:
             mark.acq.reloaded.connect(self._on_reloaded)
             if mark.acq.problems:
                 show_warning(_summary_of_problems(mark.acq))
+        is_new = False
         if mark.role == "image" and isinstance(layer, Image):
-            if layer not in shown.image_layers:
+            if is_new := layer not in shown.image_layers:
                 shown.image_layers.append(layer)
                 layer.events.contrast_limits.connect(self._on_contrast)
                 layer.events.colormap.connect(self._on_contrast)
-                bind_undo_keys(layer, self._on_undo_key, self._on_redo_key)
-                self._arrange(shown)
-        elif isinstance(layer, Shapes) and shown.roi_layer is None:
+        elif is_new := isinstance(layer, Shapes) and shown.roi_layer is None:
             shown.roi_layer = layer
             shown.sync = RoiSync(shown.acq.rois, layer)
             shown.sync.notice.connect(self._on_notice)
-            bind_undo_keys(layer, self._on_undo_key, self._on_redo_key)
-            self._arrange(shown)
         self.layers_changed.emit()
         self.activate(shown)
+        if is_new:
+            bind_undo_keys(layer, self._on_undo_key, self._on_redo_key)
+            self._arrange(shown)
 
     def _on_layer_removed(self, event: Any) -> None:
         layer = event.value
@@ -402,13 +409,17 @@ class ViewerSession:
             layer.scale = scale
 
     def _reset_view(self) -> None:
-        self.viewer.reset_view()
+        self.viewer.reset_view(layers=self._active.layers if self._active is not None else None)
         self._fitted_camera = self._camera_state()
         self.layout_changed.emit()
 
-    def _camera_state(self) -> tuple[Any, ...]:
+    def _camera_state(self) -> tuple[float, ...]:
         camera = self.viewer.scene.camera
         return (*camera.center, camera.zoom)
+
+    def _set_camera_state(self, state: tuple[float, ...]) -> None:
+        camera = self.viewer.scene.camera
+        camera.center, camera.zoom = state[:-1], state[-1]
 
     def _on_canvas_resized(self) -> None:
         # Once the user has zoomed or panned, the view is theirs.

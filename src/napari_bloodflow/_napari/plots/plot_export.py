@@ -41,7 +41,8 @@ def values_of(model: PlotModel, x_range: tuple[float, float]) -> pd.DataFrame:
     """
     parts = []
     for trace in model.traces:
-        view = slice(*np.searchsorted(trace.x, x_range))
+        first, last = x_range
+        view = slice(np.searchsorted(trace.x, first), np.searchsorted(trace.x, last, "right"))
         columns = {
             "roi": trace.label,
             f"time ({trace.x_unit})": trace.x[view],

@@ -70,6 +70,8 @@ class TraceItem(pg.PlotCurveItem):
     def __init__(self, trace: Trace) -> None:
         super().__init__(connect="finite", antialias=False)
         self.trace = trace
+        self._color = QColor(trace.color)
+        self._is_faint = False
         self._dots = pg.ScatterPlotItem(size=3, pen=None, pxMode=True)
         self._rejected = pg.ScatterPlotItem(size=4, brush=None, pxMode=True)
         self._rug = pg.PlotCurveItem(connect="pairs", antialias=False)
@@ -95,6 +97,8 @@ class TraceItem(pg.PlotCurveItem):
         self._band.setVisible(band and self.trace.band is not None)
         self._rejected.setVisible(rejected and self.trace.rejected is not None)
         self._filtered.setVisible(filtered and self.trace.filtered is not None)
+        self._is_faint = filtered and self.trace.filtered is not None
+        self._draw_pens()
 
     def dataBounds(
         self, ax: int, frac: float = 1.0, orthoRange: tuple[float, float] | None = None
@@ -108,19 +112,26 @@ class TraceItem(pg.PlotCurveItem):
         return (float(values.min()), float(values.max())) if values.size else (None, None)
 
     def paint_with(self, color: QColor, mean_color: QColor) -> None:
-        """Use one colour for what belongs to the trace, and one for its mean and the filtered."""
-        line = QColor(color)
-        if self.trace.is_stale:
-            line.setAlpha(_STALE_ALPHA)
-        tint = QColor(line)
-        tint.setAlpha(line.alpha() * _BAND_ALPHA // 255)
-        self.setPen(pg.mkPen(line, width=1))
-        self._dots.setBrush(pg.mkBrush(line))
-        self._rejected.setPen(pg.mkPen(line, width=1))
-        self._rug.setPen(pg.mkPen(line, width=1))
-        self._filtered.setPen(pg.mkPen(mean_color, width=1))
-        self._band.setBrush(pg.mkBrush(tint))
+        """Use one colour for what belongs to the trace, and one for its mean."""
+        self._color = QColor(color)
         self._mean_line.setPen(pg.mkPen(mean_color, width=1, style=Qt.PenStyle.DashLine))
+        self._draw_pens()
+
+    def _draw_pens(self) -> None:
+        color = QColor(self._color)
+        if self.trace.is_stale:
+            color.setAlpha(_STALE_ALPHA)
+        faint, tint = QColor(color), QColor(color)
+        tint.setAlpha(color.alpha() * _BAND_ALPHA // 255)
+        if self._is_faint:
+            # The filtered line is to be seen before the raw one.
+            faint.setAlpha(color.alpha() * _STALE_ALPHA // 255)
+        self.setPen(pg.mkPen(faint, width=1))
+        self._dots.setBrush(pg.mkBrush(faint))
+        self._filtered.setPen(pg.mkPen(color, width=1))
+        self._rejected.setPen(pg.mkPen(color, width=1))
+        self._rug.setPen(pg.mkPen(color, width=1))
+        self._band.setBrush(pg.mkBrush(tint))
 
     def follow_view(self, view: Any, level: int) -> None:
         """Draw again what is in view; the rug is `level` rows above the lower edge."""

@@ -42,7 +42,7 @@ _MAX_NAMED = 6  # traces that are named one by one
 _PARTS = {
     "band": ("95 % interval", "The range that holds the true value in 95 of 100 cases"),
     "rejected": ("Rejected estimates", "What was measured but not accepted, as rings"),
-    "filtered": ("Filtered", "The trace without jumps, as a line in the colour of the text"),
+    "filtered": ("Filtered", "The trace after its filter; the raw one is fainter"),
 }
 
 
@@ -199,6 +199,8 @@ class TracePlot(QWidget):
         self.hide_cursor()
         if not keeps_zoom:
             plot.enableAutoRange()
+            # Not only when it is painted next.
+            plot.getViewBox().updateAutoRange()
         self._on_view_changed()
 
     @property

@@ -15,7 +15,6 @@ if TYPE_CHECKING:
 
 __all__ = ["RunBar"]
 
-_RUN_TIP = "Measure velocity in the chosen ROI (earlier results of it are replaced)"
 _CANCEL_TIP = "Stop measuring and keep the earlier result"
 
 
@@ -26,6 +25,10 @@ class RunBar(QWidget):
     ----------
     runner : AnalysisRunner
         Tells the elapsed time.
+    name : str
+        Object names of the parts begin with it.
+    noun : str
+        What is measured.
     parent : QWidget, optional
         Its parent.
 
@@ -38,23 +41,26 @@ class RunBar(QWidget):
     run_pressed = Signal()
     cancel_pressed = Signal()
 
-    def __init__(self, runner: AnalysisRunner, parent: QWidget | None = None) -> None:
+    def __init__(
+        self, runner: AnalysisRunner, name: str, noun: str, parent: QWidget | None = None
+    ) -> None:
         super().__init__(parent)
+        self._run_tip = f"Measure {noun} in the chosen ROI (earlier results of it are replaced)"
         self._runner = runner
         self._is_running = False
         self._step = ""
         self._prefix = ""
-        self.button = push_button("Run", "velocity_run", _RUN_TIP, self._on_clicked, self)
+        self.button = push_button("Run", f"{name}_run", self._run_tip, self._on_clicked, self)
         self.button.setMinimumWidth(90)
         self._progress = QProgressBar(self)
-        self._progress.setObjectName("velocity_progress")
-        self._progress.setToolTip("Part of the windows that are measured")
+        self._progress.setObjectName(f"{name}_progress")
+        self._progress.setToolTip("Part that is measured")
         self._progress.setTextVisible(False)
         policy = self._progress.sizePolicy()
         policy.setRetainSizeWhenHidden(True)
         self._progress.setSizePolicy(policy)
         self._progress.hide()
-        self._status = text_label("velocity_status", self, wraps=True)
+        self._status = text_label(f"{name}_status", self, wraps=True)
         self._status.setToolTip("What is being done, or was done last")
         self._status.hide()
         self._clock = QTimer(self)
@@ -94,7 +100,7 @@ class RunBar(QWidget):
         self._clock.stop()
         self._progress.hide()
         self.button.setText("Run")
-        self.button.setToolTip(_RUN_TIP)
+        self.button.setToolTip(self._run_tip)
         self.say(text)
 
     def say(self, text: str) -> None:

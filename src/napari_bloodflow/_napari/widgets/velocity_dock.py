@@ -1,297 +1,46 @@
-"""The Velocity dock: choose channel, ROI and window, run, see the trace and its summary."""
+"""The Velocity dock."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
-from napari.utils.notifications import show_error, show_info
-from qtpy.QtCore import QEvent, QSize, Qt
-from qtpy.QtWidgets import QBoxLayout, QCheckBox, QFrame, QScrollArea, QVBoxLayout, QWidget
-
-from napari_bloodflow._napari.plots.plot_model import PlotModel
 from napari_bloodflow._napari.plots.result_traces import velocity_plot_model
-from napari_bloodflow._napari.plots.trace_plot import EMPTY_TEXT, TracePlot
-from napari_bloodflow._napari.widgets.analysis_runner import EXPECTED_ERRORS, AnalysisRunner
-from napari_bloodflow._napari.widgets.parts import Notice, push_button
-from napari_bloodflow._napari.widgets.run_bar import RunBar
-from napari_bloodflow._napari.widgets.session_dock import SessionDock
-from napari_bloodflow._napari.widgets.velocity_choice import VelocityChoice
-from napari_bloodflow._napari.widgets.velocity_summary import VelocitySummary
+from napari_bloodflow._napari.widgets.analysis_dock import AnalysisDock, DockSpec
+from napari_bloodflow._napari.widgets.summary_columns import VELOCITY_COLUMNS, velocity_details
+from napari_bloodflow._napari.widgets.window_width import WindowWidthBox, default_window_width
+from napari_bloodflow.analysis.radon_velocity import RadonVelocity
 
 if TYPE_CHECKING:
-    from napari.components import ViewerModel
-    from qtpy.QtGui import QResizeEvent
+    from collections.abc import Mapping
 
-    from napari_bloodflow._napari.session import ShownAcquisition
-    from napari_bloodflow._napari.widgets.session_dock import Slots
-    from napari_bloodflow.acquisition.acq_image import AcqImage
-    from napari_bloodflow.acquisition.roi_set import RoiSetChange
-    from napari_bloodflow.analysis.base import Analysis, AnalysisKey
+    from qtpy.QtWidgets import QWidget
 
 __all__ = ["VelocityDock"]
 
-_SIDE_BY_SIDE_WIDTH = 700
-_CONTROLS_WIDTH = 400
-_LEAST_PLOT_HEIGHT = 260
-_UNLIMITED = 16_777_215  # Qt's own value
 
+class VelocityDock(AnalysisDock):
+    """Measures velocity; see :class:`AnalysisDock`."""
 
-class VelocityDock(SessionDock):
-    """Measures velocity in a rectangular ROI of the active acquisition, and plots it.
+    spec: ClassVar[DockSpec] = DockSpec(
+        analysis_type=RadonVelocity,
+        name="velocity",
+        noun="velocity",
+        basic=("window_width", "method"),
+        columns=VELOCITY_COLUMNS,
+        details=velocity_details,
+        plot_model=velocity_plot_model,
+        method_field="method",
+        uncalibrated="Not calibrated: velocities are in pixels per line.",
+    )
 
-    A run goes on while the dock is hidden, and ends with the dock or with its acquisition.
+    def _make_editors(self) -> Mapping[str, QWidget]:
+        self._width = WindowWidthBox(self)
+        return {"window_width": self._width}
 
-    Parameters
-    ----------
-    napari_viewer : napari.Viewer
-        The viewer, or the proxy of it that napari hands out.
-    """
-
-    def __init__(self, napari_viewer: ViewerModel) -> None:
-        super().__init__(napari_viewer)
-        self.setObjectName("velocity_dock")
-        self._told_of: tuple[AcqImage | None, AnalysisKey | None] = (None, None)
-        self._run_acq: AcqImage | None = None
-        self._runner = AnalysisRunner(self)
-        self._runner.started.connect(self._on_started)
-        self._runner.ended.connect(self._on_ended)
-
-        self._choice = VelocityChoice(self)
-        self._choice.changed.connect(self._schedule)
-        self._choice.roi_chosen.connect(self._on_roi_chosen)
-        self._choice.new_roi_wanted.connect(self._on_new_roi)
-        self._bar = RunBar(self._runner, self)
-        self._runner.progressed.connect(self._bar.show_progress)
-        self._bar.run_pressed.connect(self._on_run)
-        self._bar.cancel_pressed.connect(self._on_cancel)
-        self._uncalibrated = Notice("velocity_uncalibrated", "alert", self)
-        self._error = Notice("velocity_error", "error", self)
-        self._stale = Notice("velocity_stale", "alert", self)
-        self._run_again = push_button(
-            "Run again",
-            "velocity_run_again",
-            "Measure again with the present ROI, calibration and window",
-            self._on_run,
-            self,
-        )
-        self._stale.add_button(self._run_again)
-        self._summary = VelocitySummary(self)
-        self._all_rois = QCheckBox("All ROIs", self)
-        self._all_rois.setObjectName("velocity_all_rois")
-        self._all_rois.setToolTip("Show the results of all ROIs of this channel")
-        self._all_rois.toggled.connect(self._schedule)
-        self._plot = TracePlot("velocity_plot", self)
-        self._arrange()
-
-    def _arrange(self) -> None:
-        self._controls = QWidget(self)
-        column = QVBoxLayout(self._controls)
-        column.setContentsMargins(0, 0, 0, 0)
-        column.setSpacing(6)
-        for part in (
-            self._choice,
-            self._uncalibrated,
-            self._bar,
-            self._error,
-            self._stale,
-            self._summary,
-            self._all_rois,
-        ):
-            column.addWidget(part)
-        column.addStretch(1)
-        content = QWidget()
-        self._layout = QBoxLayout(QBoxLayout.Direction.TopToBottom, content)
-        self._layout.setContentsMargins(6, 6, 6, 6)
-        self._layout.setSpacing(8)
-        self._layout.addWidget(self._controls)
-        # Room that the plot does not take stays free.
-        self._layout.addWidget(self._plot, 1000)
-        self._layout.addStretch(1)
-        # Docks share the height of the window.
-        area = QScrollArea(self)
-        area.setFrameShape(QFrame.Shape.NoFrame)
-        area.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
-        area.setWidgetResizable(True)
-        area.setWidget(content)
-        outer = QVBoxLayout(self)
-        outer.setContentsMargins(0, 0, 0, 0)
-        outer.addWidget(area)
-
-    def sizeHint(self) -> QSize:
-        """Return a size that leaves room for the canvas in a window of 1400 x 900."""
-        return QSize(380, 600)
-
-    def minimumSizeHint(self) -> QSize:
-        """Return a size in which something of the plot is seen, the rest by scrolling."""
-        is_wide = self._layout.direction() == QBoxLayout.Direction.LeftToRight
-        return QSize(330, 220 if is_wide else 430)
-
-    def resizeEvent(self, event: QResizeEvent | None) -> None:
-        """Put the plot below the controls in a narrow dock, beside them in a wide one."""
-        super().resizeEvent(event)
-        is_wide = self.width() >= _SIDE_BY_SIDE_WIDTH and self.width() > 1.3 * self.height()
-        directions = QBoxLayout.Direction
-        wanted = directions.LeftToRight if is_wide else directions.TopToBottom
-        if self._layout.direction() != wanted:
-            self._layout.setDirection(wanted)
-            self._controls.setMaximumWidth(_CONTROLS_WIDTH if is_wide else _UNLIMITED)
-            self.updateGeometry()
-        # A trace that is higher than wide is hard to read.
-        height = _UNLIMITED if is_wide else max(_LEAST_PLOT_HEIGHT, self.width())
-        self._plot.setMaximumHeight(height)
-
-    # ---- life cycle
-
-    def event(self, event: QEvent | None) -> bool:
-        """End the run when napari takes the widget out of its closed dock."""
-        if event is not None and event.type() == QEvent.Type.ParentChange and not self.parent():
-            self._runner.cancel()
-        return super().event(event)
-
-    def _session_slots(self) -> Slots:
-        return (*super()._session_slots(), (self._session.viewer.events.theme, self._on_theme))
-
-    def _slots_of(self, shown: ShownAcquisition) -> Slots:
-        slots: list[tuple[Any, Any]] = [
-            *super()._slots_of(shown),
-            (shown.acq.rois.changed, self._on_rois_changed),
-        ]
-        if shown.sync is not None:
-            slots.append((shown.sync.selection_changed, self._on_selection))
-        return tuple(slots)
-
-    def _on_shown(self) -> None:
-        self._on_theme()
-        super()._on_shown()
-
-    # ---- what others did
-
-    def _on_theme(self) -> None:
-        self._plot.set_theme(self._session.viewer.theme)
-
-    def _on_layers_changed(self) -> None:
-        super()._on_layers_changed()
-        running = self._runner.acq
-        if running is not None and all(s.acq is not running for s in self._session.shown):
-            self._runner.cancel()
-            show_info(f"{running.name} was closed; the measurement was ended")
-
-    def _on_rois_changed(self, change: RoiSetChange) -> None:
-        if len(change.added) == 1:
-            self._choice.prefer_roi(change.added[0])
-        self._schedule()
-
-    def _on_selection(self, roi_ids: tuple[int, ...]) -> None:
-        self._choice.prefer_roi(*roi_ids)
-        self._schedule()
-
-    # ---- what the user did here
-
-    def _on_roi_chosen(self, roi_id: int) -> None:
-        active = self._session.active
-        if active is not None and active.sync is not None:
-            active.sync.select([roi_id])
-
-    def _on_new_roi(self) -> None:
-        if self._session.acq is not None:
-            self._session.acq.rois.create()
-
-    def _on_run(self) -> None:
-        acq, key = self._session.acq, self._choice.key
-        if acq is None or key is None or self._runner.is_running:
-            return
-        self._error.say("")
-        try:
-            self._runner.start(acq, key, self._choice.params)
-        except EXPECTED_ERRORS as error:
-            self._tell("", str(error))
-
-    def _on_cancel(self) -> None:
-        acq, key = self._runner.acq, self._runner.key
-        self._runner.cancel()
-        analysis = acq.analysis_set.get(key) if acq is not None and key is not None else None
-        has_earlier = analysis is not None and analysis.has_results
-        self._bar.say("Cancelled; the earlier result is kept" if has_earlier else "Cancelled")
-
-    # ---- the run
-
-    def _on_started(self) -> None:
-        self._run_acq = self._runner.acq
-        self._bar.start()
-        self._refresh()
-
-    def _on_ended(self, error: str) -> None:
-        self._bar.finish("")
-        # First, because it takes away what was said about an earlier choice.
-        self._refresh()
-        acq, self._run_acq = self._run_acq, None
-        where = f"{acq.name}: " if acq is not None and acq is not self._session.acq else ""
-        if error:
-            self._tell(where, error)
-        else:
-            self._bar.say(f"{where}Done in {self._runner.elapsed_s:.1f} s")
-
-    def _tell(self, where: str, error: str) -> None:
-        text = f"{where}{error[:1].upper()}{error[1:]}"
-        self._error.say(text)
-        show_error(text)
-
-    # ---- refreshing
+    def _first_values(self) -> Mapping[str, Any]:
+        return {"window_width": default_window_width()}
 
     def _refresh(self) -> None:
-        acq, is_running = self._session.acq, self._runner.is_running
-        self._choice.refresh(acq, is_running)
-        key = self._choice.key
-        self._bar.set_can_run(key is not None)
-        if self._told_of != (acq, key):
-            # What was said is about something else.
-            self._told_of = (acq, key)
-            self._error.say("")
-            if not is_running:
-                self._bar.say("")
-        running, running_key = self._runner.acq, self._runner.key
-        is_elsewhere = running is not None and (running is not acq or running_key != key)
-        self._bar.set_prefix(
-            f"{running.name}, ROI {running_key.roi_id}"
-            if is_elsewhere and running is not None and running_key is not None
-            else ""
-        )
-        self._uncalibrated.say(
-            "Not calibrated: velocities are in pixels per line."
-            if acq is not None and not acq.calibration.is_known
-            else ""
-        )
-        analysis = acq.analysis_set.get(key) if acq is not None and key is not None else None
-        reasons = analysis.stale_reasons if analysis is not None else ()
-        self._stale.say(_sentence(reasons) if not is_running else "")
-        self._show_results(acq, analysis)
-
-    def _show_results(self, acq: AcqImage | None, analysis: Analysis | None) -> None:
-        chosen = self._choice.key
-        alike = [
-            other
-            for other in (acq.analysis_set.as_list() if acq is not None else [])
-            if chosen is not None and other.key[:2] == chosen[:2] and other.has_results
-        ]
-        self._all_rois.setVisible(len(alike) > 1)
-        if self._all_rois.isChecked() and len(alike) > 1:
-            shown = sorted(alike, key=_roi_id_of)
-        else:
-            shown = [analysis] if analysis is not None and analysis.has_results else []
-        self._summary.show_results(acq, shown)
-        if acq is None:
-            self._plot.set_model(PlotModel(), "No kymograph is open")
-        else:
-            text = EMPTY_TEXT if chosen is not None else "Choose or draw a ROI to measure in"
-            self._plot.set_model(velocity_plot_model(acq, shown), text)
-
-
-def _sentence(reasons: tuple[str, ...]) -> str:
-    if not reasons:
-        return ""
-    text = " and ".join(reasons)
-    return f"{text[:1].upper()}{text[1:]} since this was measured."
-
-
-def _roi_id_of(analysis: Analysis) -> int:
-    return analysis.key.roi_id
+        acq = self._session.acq
+        self._width.set_calibration(acq.calibration if acq is not None else None)
+        super()._refresh()

@@ -1,37 +1,49 @@
-"""Form of the Velocity dock: channel, ROI, method, window width."""
+"""Form of an analysis dock: channel, ROI, parameters."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
 from qtpy.QtCore import QSignalBlocker, Signal
-from qtpy.QtWidgets import QComboBox, QFormLayout, QSizePolicy, QVBoxLayout, QWidget
+from qtpy.QtWidgets import QComboBox, QSizePolicy, QVBoxLayout, QWidget
 
+from napari_bloodflow._napari.widgets.params_form import ParamsForm
 from napari_bloodflow._napari.widgets.parts import push_button, text_label
-from napari_bloodflow._napari.widgets.velocity_summary import color_icon
-from napari_bloodflow._napari.widgets.window_width import WindowWidthBox, default_window_width
+from napari_bloodflow._napari.widgets.result_summary import color_icon
 from napari_bloodflow.acquisition.roi import LineROI, RectROI
 from napari_bloodflow.analysis.base import AnalysisKey
-from napari_bloodflow.analysis.radon_velocity import RadonVelocity
-from napari_bloodflow.analysis.radon_velocity_params import RadonVelocityParams
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from napari_bloodflow.acquisition.acq_image import AcqImage
-    from napari_bloodflow.analysis.base import AnalysisResult
+    from napari_bloodflow.analysis.base import Analysis, AnalysisResult
 
-__all__ = ["VelocityChoice"]
-
-_METHODS = {"normalized": "Normalized, with error bars", "classic": "Classic Radon"}
+__all__ = ["AnalysisChoice"]
 
 
-class VelocityChoice(QWidget):
-    """What to measure: channel and rectangular ROI of an acquisition, method and window width.
+class AnalysisChoice(QWidget):
+    """What to measure: channel and rectangular ROI of an acquisition, and the parameters.
 
-    Method and width are those of the stored result where it has them. Elsewhere they are those
-    that the user set last, at first the default and the width of napari's preferences.
+    Parameters are those of the stored result where it has them. Elsewhere they are those that the
+    user set last, at first the defaults.
 
     Parameters
     ----------
+    analysis_type : type of Analysis
+        What is measured.
+    name : str
+        Object names of the parts begin with it.
+    noun : str
+        What is measured, in a sentence.
+    basic : tuple of str
+        Parameters that are always in view.
+    method_field : str
+        The parameter that decides which others matter; empty if there is none.
+    editors : mapping of str to QWidget, optional
+        Widgets of parameters that need one of their own.
+    defaults : mapping, optional
+        First values of parameters where they are not the defaults.
     parent : QWidget, optional
         Its parent.
 
@@ -49,51 +61,59 @@ class VelocityChoice(QWidget):
     roi_chosen = Signal(int)
     new_roi_wanted = Signal()
 
-    def __init__(self, parent: QWidget | None = None) -> None:
+    def __init__(
+        self,
+        analysis_type: type[Analysis],
+        name: str,
+        noun: str,
+        *,
+        basic: tuple[str, ...] = (),
+        method_field: str = "",
+        editors: Mapping[str, QWidget] | None = None,
+        defaults: Mapping[str, Any] | None = None,
+        parent: QWidget | None = None,
+    ) -> None:
         super().__init__(parent)
+        self._type = analysis_type
+        self._noun = noun
         self._acq: AcqImage | None = None
         self._wanted_roi: int | None = None
         self._selected_line = ""
-        self._own_width = default_window_width()
         self._shown_result: tuple[AnalysisKey | None, AnalysisResult | None] = (None, None)
-        self._channel = _combo("velocity_channel", "Channel to measure", self)
+        self._channel = _combo(f"{name}_channel", "Channel to measure", self)
         self._roi = _combo(
-            "velocity_roi", "Rectangular ROI to measure; follows the selection in the viewer", self
+            f"{name}_roi", "Rectangular ROI to measure; follows the selection in the viewer", self
         )
-        schema = RadonVelocityParams.get_schema(RadonVelocity.analysis_name)["method"]
-        self._own_method = str(schema.default_value)
-        self._method = _combo("velocity_method", schema.description.replace(". ", ".\n"), self)
-        for method in schema.choices:
-            self._method.addItem(_METHODS.get(method, method), method)
-        self._width = WindowWidthBox(self)
-        self._width.set_value(self._own_width)
-        self._hint = text_label("velocity_hint", self, wraps=True)
+        self._form = ParamsForm(
+            analysis_type.params_model.get_schema(analysis_type.analysis_name),
+            name,
+            basic=basic,
+            method_field=method_field,
+            editors=editors,
+            parent=self,
+        )
+        self._form.set_values(defaults or {})
+        self._own = self._form.values
+        self._hint = text_label(f"{name}_hint", self, wraps=True)
         self._hint.setToolTip("What is missing, or left out")
         self._new_roi = push_button(
             "New ROI: whole image",
-            "velocity_new_roi",
+            f"{name}_new_roi",
             "Add a rectangular ROI that covers the whole image",
             self.new_roi_wanted.emit,
             self,
         )
-        form = QFormLayout()
-        form.setContentsMargins(0, 0, 0, 0)
-        form.setVerticalSpacing(4)
-        form.setFieldGrowthPolicy(QFormLayout.FieldGrowthPolicy.AllNonFixedFieldsGrow)
-        form.addRow("Channel", self._channel)
-        form.addRow("ROI", self._roi)
-        form.addRow("Method", self._method)
-        form.addRow("Window", self._width)
+        self._form.form.insertRow(0, "Channel", self._channel)
+        self._form.form.insertRow(1, "ROI", self._roi)
         layout = QVBoxLayout(self)
         layout.setContentsMargins(0, 0, 0, 0)
         layout.setSpacing(4)
-        layout.addLayout(form)
+        layout.addWidget(self._form)
         layout.addWidget(self._hint)
         layout.addWidget(self._new_roi)
         self._channel.currentIndexChanged.connect(self._on_channel)
         self._roi.currentIndexChanged.connect(self._on_roi)
-        self._method.currentIndexChanged.connect(self._on_method)
-        self._width.edited.connect(self._on_width)
+        self._form.edited.connect(self._on_edited)
 
     # ---- what is chosen
 
@@ -103,12 +123,21 @@ class VelocityChoice(QWidget):
         channel, roi_id = self._channel.currentData(), self._roi.currentData()
         if channel is None or roi_id is None:
             return None
-        return AnalysisKey(RadonVelocity.analysis_name, int(channel), int(roi_id))
+        return AnalysisKey(self._type.analysis_name, int(channel), int(roi_id))
 
     @property
     def params(self) -> dict[str, Any]:
         """Detection parameters that are chosen here."""
-        return {"window_width": self._width.value, "method": self._method.currentData()}
+        return self._form.values
+
+    @property
+    def problem(self) -> str:
+        """What is wrong with the parameters; empty if they can be used."""
+        try:
+            self._type.check_params(self._form.values)
+        except ValueError as error:
+            return str(error)
+        return ""
 
     def prefer_roi(self, *roi_ids: int) -> None:
         """Choose the first rectangle of these at the next :meth:`refresh`."""
@@ -123,7 +152,7 @@ class VelocityChoice(QWidget):
     # ---- showing the model
 
     def refresh(self, acq: AcqImage | None, is_running: bool) -> None:
-        """Show channels, ROIs and the width of an acquisition, the inputs disabled during a run."""
+        """Show channels, ROIs and parameters of an acquisition, the inputs disabled in a run."""
         if acq is not self._acq:
             self._acq = acq
             self._wanted_roi = None
@@ -139,42 +168,32 @@ class VelocityChoice(QWidget):
         self._hint.setText(hint)
         self._hint.setVisible(bool(hint))
         self._new_roi.setVisible(acq is not None and not rois)
-        for control, is_usable in (
-            (self._channel, len(channels) > 1),
-            (self._roi, bool(rois)),
-            (self._method, acq is not None),
-            (self._width, acq is not None),
-        ):
-            control.setEnabled(is_usable and not is_running)
+        self._channel.setEnabled(len(channels) > 1 and not is_running)
+        self._roi.setEnabled(bool(rois) and not is_running)
+        self._form.set_enabled(acq is not None and not is_running)
+        self._form.show_problem(self.problem)
 
     def _show_params(self) -> None:
         acq, key = self._acq, self.key
-        self._width.set_calibration(acq.calibration if acq is not None else None)
         analysis = acq.analysis_set.get(key) if acq is not None and key is not None else None
         result = analysis.result if analysis is not None and analysis.has_results else None
         if (key, result) == self._shown_result:
             return
         self._shown_result = (key, result)
-        # A stored record may hold anything.
-        params: Any = analysis.detection_params if analysis is not None else {}
-        method = self._method.findData(params.get("method", self._own_method))
-        with QSignalBlocker(self._method):
-            self._method.setCurrentIndex(max(0, method))
-        stored = params.get("window_width")
-        is_width = isinstance(stored, int) and not isinstance(stored, bool)
-        self._width.set_value(int(stored) if is_width else self._own_width)
+        stored = analysis.detection_params if analysis is not None else {}
+        self._form.set_values({**self._own, **_usable(self._type, stored)})
 
     def _hint_text(self, has_rectangles: bool) -> str:
         if self._acq is None:
             return "Open a kymograph, or choose a layer of one."
         lines = [roi for roi in self._acq.rois if isinstance(roi, LineROI)]
         if self._selected_line:
-            return f"ROI {self._selected_line} is a line: velocity needs a rectangle."
+            return f"ROI {self._selected_line} is a line: {self._noun} needs a rectangle."
         if not has_rectangles:
             return "Draw a rectangle in the ROI layer, or measure the whole image."
         if lines:
             labels = ", ".join(roi.label for roi in lines)
-            return f"Not listed: {labels} (line; velocity needs a rectangle)."
+            return f"Not listed: {labels} (line; {self._noun} needs a rectangle)."
         return ""
 
     # ---- what the user did
@@ -191,13 +210,19 @@ class VelocityChoice(QWidget):
         if self._wanted_roi is not None:
             self.roi_chosen.emit(self._wanted_roi)
 
-    def _on_method(self) -> None:
-        self._own_method = self._method.currentData()
+    def _on_edited(self, name: str) -> None:
+        self._own[name] = self._form.values[name]
+        self._form.show_problem(self.problem)
         self.changed.emit()
 
-    def _on_width(self, width: int) -> None:
-        self._own_width = width
-        self.changed.emit()
+
+def _usable(analysis_type: type[Analysis], stored: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the parameters of a record that this version knows; a record may hold anything."""
+    known = {k: v for k, v in stored.items() if k in analysis_type.params_model.model_fields}
+    try:
+        return analysis_type.check_params(known) if known else {}
+    except ValueError:
+        return {}
 
 
 def _combo(name: str, tip: str, parent: QWidget) -> QComboBox:
