@@ -13,6 +13,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "Gap",
+    "Mark",
     "PlotModel",
     "Trace",
     "VisibleTrace",
@@ -38,6 +39,9 @@ _REASONS = {
     "edges_missing": "no edge is in the ROI",
     "noise": "the edges are lost in noise",
     "clipped": "pixels are saturated",
+    "no_pulse": "no pulse stands out from the noise",
+    "ambiguous": "another rate fits as well",
+    "at_band_edge": "the rate may be outside the band",
     "jump": "differs from the rows around it more than a vessel can",
 }
 _NO_REASON = "no value"
@@ -57,6 +61,25 @@ class Gap:
 
     x: float
     reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class Mark:
+    """A place on the x axis that is pointed out.
+
+    Parameters
+    ----------
+    x : float
+        Where.
+    text : str
+        What it is.
+    color : str
+        ``#RRGGBB``.
+    """
+
+    x: float
+    text: str
+    color: str
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -144,24 +167,31 @@ class PlotModel:
         What is plotted.
     noun : str
         What a point is, in the singular.
+    x_quantity : str
+        What is plotted to the right.
+    marks : tuple of Mark
+        Places on the x axis that are pointed out.
+    shows_means : bool
+        Whether the mean of a trace says anything.
     """
 
     traces: tuple[Trace, ...] = ()
     left_out: tuple[str, ...] = ()
     quantity: str = "Velocity"
     noun: str = "window"
+    x_quantity: str = "Time"
+    marks: tuple[Mark, ...] = ()
+    shows_means: bool = True
 
     @property
     def x_label(self) -> str:
-        """Text of the time axis."""
-        return f"Time ({pretty_unit(self.traces[0].x_unit)})" if self.traces else "Time"
+        """Text of the x axis, usually time."""
+        return _axis_label(self.x_quantity, self.traces[0].x_unit if self.traces else "")
 
     @property
     def y_label(self) -> str:
         """Text of the axis of values."""
-        if not self.traces:
-            return self.quantity
-        return f"{self.quantity} ({pretty_unit(self.traces[0].y_unit)})"
+        return _axis_label(self.quantity, self.traces[0].y_unit if self.traces else "")
 
     @property
     def extent(self) -> tuple[Any, ...]:
@@ -282,6 +312,10 @@ class _Reduction:
 def _lone(finite: NDArray[np.bool_]) -> NDArray[np.bool_]:
     padded = np.concatenate(([False], finite, [False]))
     return finite & ~padded[:-2] & ~padded[2:]
+
+
+def _axis_label(quantity: str, unit: str) -> str:
+    return f"{quantity} ({pretty_unit(unit)})" if unit else quantity
 
 
 def pretty_unit(unit: str) -> str:

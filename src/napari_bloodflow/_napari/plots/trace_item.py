@@ -16,6 +16,8 @@ import pyqtgraph as pg
 from napari_bloodflow._napari.plots.plot_model import visible_part
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from numpy.typing import NDArray
     from qtpy.QtCore import QEvent
 
@@ -29,9 +31,28 @@ _BAND_ALPHA = 80
 
 
 class PlotCanvas(pg.PlotWidget):
-    """A pyqtgraph plot that says when the pointer has left it."""
+    """A pyqtgraph plot that tells of the pointer.
+
+    Attributes
+    ----------
+    pointer_left : Signal
+        Emitted when the pointer has left.
+    dragged : Signal
+        Emitted with where a drag along the time axis began, where it is, and whether it is over;
+        only after :meth:`set_dragging`.
+    """
 
     pointer_left = Signal()
+    dragged = Signal(float, float, bool)
+
+    def __init__(self) -> None:
+        self._view = _View()
+        super().__init__(viewBox=self._view)
+        self._view.told_of_drag = self.dragged.emit
+
+    def set_dragging(self, is_dragging: bool) -> None:
+        """Let a drag with the left button be told, or move the plot."""
+        self._view.is_dragging = is_dragging
 
     def sizeHint(self) -> QSize:
         """Return a small size; layouts give what they have beyond it."""
@@ -45,6 +66,21 @@ class PlotCanvas(pg.PlotWidget):
 
 class _View(pg.ViewBox):
     """A view that shows all of the time axis without margins, and room for the rug below."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.is_dragging = False
+        self.told_of_drag: Callable[[float, float, bool], None] | None = None
+
+    def mouseDragEvent(self, ev: Any, axis: int | None = None) -> None:
+        """Tell of the drag, or move the plot."""
+        is_left = ev.button() == Qt.MouseButton.LeftButton
+        if not self.is_dragging or self.told_of_drag is None or not is_left:
+            super().mouseDragEvent(ev, axis)
+            return
+        ev.accept()
+        start = self.mapSceneToView(ev.buttonDownScenePos()).x()
+        self.told_of_drag(start, self.mapSceneToView(ev.scenePos()).x(), ev.isFinish())
 
     def suggestPadding(self, axis: int) -> float:
         """Return the margin along an axis, as a part of it."""
@@ -60,6 +96,8 @@ class TraceItem(pg.PlotCurveItem):
     ----------
     trace : Trace
         What to draw.
+    shows_mean : bool
+        Whether to draw its mean.
 
     Attributes
     ----------
@@ -67,7 +105,7 @@ class TraceItem(pg.PlotCurveItem):
         Items that belong to the line and follow it; none of them changes the bounds.
     """
 
-    def __init__(self, trace: Trace) -> None:
+    def __init__(self, trace: Trace, *, shows_mean: bool = True) -> None:
         super().__init__(connect="finite", antialias=False)
         self.trace = trace
         self._color = QColor(trace.color)
@@ -81,7 +119,8 @@ class TraceItem(pg.PlotCurveItem):
         self._band = pg.FillBetweenItem(self._low, self._high)
         self._band.setZValue(-10)
         self._mean_line = pg.InfiniteLine(pos=trace.mean, angle=0, movable=False)
-        self._mean_line.setVisible(math.isfinite(trace.mean) and not trace.is_stale)
+        has_mean = math.isfinite(trace.mean) and not trace.is_stale
+        self._mean_line.setVisible(has_mean and shows_mean)
         self._missing_x: NDArray[np.float64] = trace.x[~np.isfinite(trace.y)]
         self.companions = (
             self._band,
@@ -169,7 +208,7 @@ def make_canvas(name: str) -> PlotCanvas:
     name : str
         Object name.
     """
-    canvas = PlotCanvas(viewBox=_View())
+    canvas = PlotCanvas()
     canvas.setObjectName(name)
     canvas.setToolTip("Wheel and drag zoom and move; the button A shows all again")
     plot = canvas.getPlotItem()

@@ -26,13 +26,14 @@ from napari.utils.theme import get_theme
 
 from napari_bloodflow._napari.plots.plot_export import export_figure, export_values
 from napari_bloodflow._napari.plots.plot_model import (
+    Mark,
     PlotModel,
     Trace,
     format_time,
     format_value,
     pretty_unit,
 )
-from napari_bloodflow._napari.plots.trace_item import TraceItem, make_canvas
+from napari_bloodflow._napari.plots.trace_item import PlotCanvas, TraceItem, make_canvas
 
 __all__ = ["EMPTY_TEXT", "TracePlot", "readable_color"]
 
@@ -77,6 +78,7 @@ class TracePlot(QWidget):
         self.setObjectName(name)
         self._model = PlotModel()
         self._items: list[TraceItem] = []
+        self._marks: list[pg.InfiniteLine] = []
         self._foreground = QColor("white")
         self._background = QColor("black")
 
@@ -156,7 +158,7 @@ class TracePlot(QWidget):
         return self._model
 
     @property
-    def canvas(self) -> pg.PlotWidget:
+    def canvas(self) -> PlotCanvas:
         """The pyqtgraph plot, for instance to link its time axis."""
         return self._canvas
 
@@ -182,8 +184,13 @@ class TracePlot(QWidget):
         for item in self._items:
             for part in (item, *item.companions):
                 plot.removeItem(part)
+        for mark in self._marks:
+            plot.removeItem(mark)
         self._model = model
-        self._items = [TraceItem(trace) for trace in model.traces]
+        self._marks = [_mark_line(mark) for mark in model.marks]
+        for line in self._marks:
+            plot.addItem(line, ignoreBounds=True)
+        self._items = [TraceItem(t, shows_mean=model.shows_means) for t in model.traces]
         for item in self._items:
             plot.addItem(item)
             for part in item.companions:
@@ -330,7 +337,7 @@ class TracePlot(QWidget):
                 continue
             gap = trace.gap_at(index)
             if gap is None:
-                value = f"{format_value(trace.y[index])} {pretty_unit(trace.y_unit)}"
+                value = f"{format_value(trace.y[index])} {pretty_unit(trace.y_unit)}".rstrip()
             else:
                 value = f"not measured ({gap.reason})"
             time = format_time(trace, trace.x[index])
@@ -352,6 +359,12 @@ class TracePlot(QWidget):
         """Take the cursor away."""
         self._cursor.hide()
         self._readout.setText("&nbsp;")
+
+
+def _mark_line(mark: Mark) -> pg.InfiniteLine:
+    pen = pg.mkPen(mark.color, width=1, style=Qt.PenStyle.DotLine)
+    options = {"position": 0.92, "color": mark.color, "anchors": [(0, 0), (0, 0)]}
+    return pg.InfiniteLine(mark.x, angle=90, pen=pen, label=mark.text, labelOpts=options)
 
 
 def readable_color(color: QColor, background: QColor) -> QColor:

@@ -18,6 +18,8 @@ from napari_bloodflow._napari.widgets.result_summary import ResultSummary
 from napari_bloodflow._napari.widgets.run_bar import RunBar
 from napari_bloodflow._napari.widgets.session_dock import SessionDock
 from napari_bloodflow._napari.widgets.summary_columns import warnings_of
+from napari_bloodflow.analysis.registry import analysis_class
+from napari_bloodflow.analysis.warm_up import warm_up_in_background
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
@@ -131,6 +133,15 @@ class AnalysisDock(SessionDock):
             self,
         )
         self._stale.add_button(self._run_again)
+        self._needs_parent = Notice(f"{name}_needs_parent", "alert", self)
+        self._measure_parent = push_button(
+            "Measure it",
+            f"{name}_measure_parent",
+            "Measure it with the settings it was last measured with, or the defaults",
+            self._on_measure_parent,
+            self,
+        )
+        self._needs_parent.add_button(self._measure_parent)
         self._summary = ResultSummary(f"{name}_summary", spec.columns, self)
         self._details = text_label(f"{name}_details", self, wraps=True)
         self._details.setToolTip("More about the result of the chosen ROI")
@@ -138,7 +149,8 @@ class AnalysisDock(SessionDock):
         self._all_rois.setObjectName(f"{name}_all_rois")
         self._all_rois.setToolTip("Show the results of all ROIs of this channel")
         self._all_rois.toggled.connect(self._schedule)
-        self._plot = TracePlot(f"{name}_plot", self)
+        self._plot = self._make_plot()
+        self._plot_area = self._make_plot_area(self._plot)
         self._arrange()
 
     # ---- for subclasses
@@ -151,6 +163,18 @@ class AnalysisDock(SessionDock):
         """Return values of parameters that are offered first where they are not the defaults."""
         return {}
 
+    def _make_plot(self) -> TracePlot:
+        """Return the plot."""
+        return TracePlot(f"{self.spec.name}_plot", self)
+
+    def _make_extra(self) -> QWidget | None:
+        """Return what stands below the summary; None if nothing does."""
+        return None
+
+    def _make_plot_area(self, plot: TracePlot) -> QWidget:
+        """Return what stands in the place of the plot, with the plot in it."""
+        return plot
+
     # ---- layout
 
     def _arrange(self) -> None:
@@ -161,6 +185,7 @@ class AnalysisDock(SessionDock):
         for part in (
             self._choice,
             self._uncalibrated,
+            self._needs_parent,
             self._bar,
             self._error,
             self._stale,
@@ -170,6 +195,8 @@ class AnalysisDock(SessionDock):
             self._all_rois,
         ):
             column.addWidget(part)
+        if (extra := self._make_extra()) is not None:
+            column.addWidget(extra)
         column.addStretch(1)
         content = QWidget()
         self._layout = QBoxLayout(QBoxLayout.Direction.TopToBottom, content)
@@ -177,7 +204,7 @@ class AnalysisDock(SessionDock):
         self._layout.setSpacing(8)
         self._layout.addWidget(self._controls)
         # Room that the plot does not take stays free.
-        self._layout.addWidget(self._plot, 1000)
+        self._layout.addWidget(self._plot_area, 1000)
         self._layout.addStretch(1)
         # Docks share the height of the window.
         area = QScrollArea(self)
@@ -210,7 +237,7 @@ class AnalysisDock(SessionDock):
             self.updateGeometry()
         # A trace that is higher than wide is hard to read.
         height = _UNLIMITED if is_wide else max(_LEAST_PLOT_HEIGHT, self.width())
-        self._plot.setMaximumHeight(height)
+        self._plot_area.setMaximumHeight(height)
 
     # ---- life cycle
 
@@ -233,6 +260,7 @@ class AnalysisDock(SessionDock):
         return tuple(slots)
 
     def _on_shown(self) -> None:
+        warm_up_in_background()
         self._on_theme()
         super()._on_shown()
 
@@ -269,12 +297,21 @@ class AnalysisDock(SessionDock):
             self._session.acq.rois.create()
 
     def _on_run(self) -> None:
-        acq, key = self._session.acq, self._choice.key
-        if acq is None or key is None or self._runner.is_running:
+        if self._choice.key is not None:
+            self._start(self._choice.key, self._choice.params)
+
+    def _on_measure_parent(self) -> None:
+        key, parent_name = self._choice.key, self.spec.analysis_type.parent_name
+        if key is not None and parent_name is not None:
+            self._start(key._replace(analysis_name=parent_name), {})
+
+    def _start(self, key: AnalysisKey, params: Mapping[str, Any]) -> None:
+        acq = self._session.acq
+        if acq is None or self._runner.is_running:
             return
         self._error.say("")
         try:
-            self._runner.start(acq, key, self._choice.params)
+            self._runner.start(acq, key, params)
         except EXPECTED_ERRORS as error:
             self._tell("", str(error))
 
@@ -314,7 +351,10 @@ class AnalysisDock(SessionDock):
         acq, is_running = self._session.acq, self._runner.is_running
         self._choice.refresh(acq, is_running)
         key = self._choice.key
-        self._bar.set_can_run(key is not None and not self._choice.problem)
+        missing = self._missing_parent(acq, key)
+        self._needs_parent.say(missing if not is_running else "")
+        can_run = key is not None and not self._choice.problem and not missing
+        self._bar.set_can_run(can_run)
         if self._told_of != (acq, key):
             # What was said is about something else.
             self._told_of = (acq, key)
@@ -335,6 +375,17 @@ class AnalysisDock(SessionDock):
         self._stale.say(_sentence(reasons) if not is_running else "")
         self._show_results(acq, analysis)
 
+    def _missing_parent(self, acq: AcqImage | None, key: AnalysisKey | None) -> str:
+        """Say what has to be measured first; empty if nothing has."""
+        parent_name = self.spec.analysis_type.parent_name
+        if acq is None or key is None or parent_name is None:
+            return ""
+        parent = acq.analysis_set.get(key._replace(analysis_name=parent_name))
+        if parent is not None and parent.has_results:
+            return ""
+        noun = analysis_class(parent_name).display_name.lower()
+        return f"The {self.spec.noun} comes from the {noun} of this ROI, which is not measured yet."
+
     def _show_results(self, acq: AcqImage | None, analysis: Analysis | None) -> None:
         chosen = self._choice.key
         alike = [
@@ -354,10 +405,15 @@ class AnalysisDock(SessionDock):
         self._details.setText(details)
         self._details.setVisible(bool(details))
         self._warning.say(warnings)
+        self._show_plots(acq, shown)
+
+    def _show_plots(self, acq: AcqImage | None, shown: list[Analysis]) -> None:
+        """Plot some results, or say why there is no plot."""
         if acq is None:
             self._plot.set_model(PlotModel(), "No kymograph is open")
         else:
-            text = EMPTY_TEXT if chosen is not None else "Choose or draw a ROI to measure in"
+            has_roi = self._choice.key is not None
+            text = EMPTY_TEXT if has_roi else "Choose or draw a ROI to measure in"
             self._plot.set_model(self.spec.plot_model(acq, shown), text)
 
 

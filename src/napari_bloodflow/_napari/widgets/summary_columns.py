@@ -15,9 +15,11 @@ if TYPE_CHECKING:
 
 __all__ = [
     "DIAMETER_COLUMNS",
+    "EVENT_COLUMNS",
     "HEART_RATE_COLUMNS",
     "VELOCITY_COLUMNS",
     "diameter_details",
+    "event_details",
     "heart_rate_details",
     "velocity_details",
     "warnings_of",
@@ -112,7 +114,7 @@ def _rate(acq: AcqImage, analysis: Analysis) -> str:
     bpm, sd = estimate.get("bpm"), estimate.get("bpm_sd")
     if not _is_number(bpm):
         return "–"
-    return f"{bpm:.1f} ± {sd:.1f} bpm" if _is_number(sd) else f"{bpm:.1f} bpm"
+    return f"{bpm:.1f} ± {sd:.2g} bpm" if _is_number(sd) else f"{bpm:.1f} bpm"
 
 
 def _classic_rate(method: str) -> Callable[[AcqImage, Analysis], str]:
@@ -129,6 +131,29 @@ HEART_RATE_COLUMNS = (
     SummaryColumn("Lomb", "Peak of the Lomb-Scargle spectrum", _classic_rate("lomb")),
     SummaryColumn("Welch", "Peak of the Welch spectrum", _classic_rate("welch")),
 )
+
+
+def _num_records(key: str, decision: str = "") -> Callable[[AcqImage, Analysis], str]:
+    def text(acq: AcqImage, analysis: Analysis) -> str:
+        records = analysis.result.summary.get(key)
+        found = [r for r in records if isinstance(r, dict)] if isinstance(records, list) else []
+        return str(sum(not decision or r.get("decision") == decision for r in found))
+
+    return text
+
+
+EVENT_COLUMNS = (
+    SummaryColumn("Events", "Drawn by hand, or accepted", _num_records("events")),
+    SummaryColumn("To decide", "Detected, not decided yet", _num_records("candidates", "open")),
+    SummaryColumn("Rejected", "Detected, and rejected", _num_records("candidates", "rejected")),
+)
+
+
+def event_details(acq: AcqImage, analysis: Analysis) -> str:
+    """Return how the detection of events went, where it did not work."""
+    detection = analysis.result.summary.get("detection")
+    status = detection.get("status") if isinstance(detection, dict) else "ok"
+    return "" if status == "ok" else f"Nothing was detected: {str(status).replace('_', ' ')}."
 
 
 def velocity_details(acq: AcqImage, analysis: Analysis) -> str:

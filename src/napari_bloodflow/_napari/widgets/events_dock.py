@@ -1,0 +1,233 @@
+"""The Events dock: draw events, review detected ones."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, ClassVar
+
+from napari_bloodflow._napari.plots.event_plot import Band, EventPlot
+from napari_bloodflow._napari.plots.plot_model import PlotModel
+from napari_bloodflow._napari.plots.result_traces import first_line_s, velocity_plot_model
+from napari_bloodflow._napari.widgets.analysis_dock import AnalysisDock, DockSpec
+from napari_bloodflow._napari.widgets.event_table import EventRow, EventTable
+from napari_bloodflow._napari.widgets.summary_columns import EVENT_COLUMNS, event_details
+from napari_bloodflow.analysis.velocity_events import VelocityEvents
+from napari_bloodflow.errors import BloodflowError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from qtpy.QtWidgets import QWidget
+
+    from napari_bloodflow._napari.plots.trace_plot import TracePlot
+    from napari_bloodflow.acquisition.acq_image import AcqImage
+    from napari_bloodflow.analysis.base import Analysis
+    from napari_bloodflow.analysis.event_records import Candidate, EventType, VelocityEvent
+
+__all__ = ["EventsDock"]
+
+
+class EventsDock(AnalysisDock):
+    """Events in a velocity: drawn by hand on the plot, or detected and then accepted or rejected.
+
+    See :class:`AnalysisDock`. Decisions can be undone with the other edits of the file.
+    """
+
+    spec: ClassVar[DockSpec] = DockSpec(
+        analysis_type=VelocityEvents,
+        name="event",
+        noun="events",
+        basic=("pre_post_win_sec",),
+        columns=EVENT_COLUMNS,
+        details=event_details,
+        plot_model=velocity_plot_model,
+        uncalibrated="Not calibrated: events are not detected, but can be drawn.",
+    )
+
+    def _make_plot(self) -> TracePlot:
+        self._event_plot = EventPlot("event_plot", self)
+        self._event_plot.drawn.connect(self._on_drawn)
+        self._event_plot.moved.connect(self._on_moved)
+        self._event_plot.chosen.connect(self._on_band_chosen)
+        return self._event_plot
+
+    def _make_extra(self) -> QWidget:
+        self._table = EventTable(self)
+        self._table.chosen.connect(self._on_row_chosen)
+        self._table.accepted.connect(self._on_accepted)
+        self._table.rejected.connect(self._on_rejected)
+        self._table.deleted.connect(self._on_deleted)
+        self._table.retyped.connect(self._on_retyped)
+        self._table.drawing_toggled.connect(self._event_plot.set_drawing)
+        return self._table
+
+    # ---- what is shown
+
+    @property
+    def _parent_analysis(self) -> Analysis | None:
+        acq, key = self._session.acq, self._choice.key
+        if acq is None or key is None:
+            return None
+        parent = acq.analysis_set.get(key._replace(analysis_name="radon_velocity"))
+        return parent if parent is not None and parent.has_results else None
+
+    @property
+    def _events(self) -> VelocityEvents | None:
+        acq, key = self._session.acq, self._choice.key
+        analysis = acq.analysis_set.get(key) if acq is not None and key is not None else None
+        return analysis if isinstance(analysis, VelocityEvents) else None
+
+    @property
+    def _offset_s(self) -> float:
+        """Time of the first line of the ROI: events count from there, the plot from the file's."""
+        acq, parent = self._session.acq, self._parent_analysis
+        return first_line_s(acq, parent) if acq is not None and parent is not None else 0.0
+
+    def _show_plots(self, acq: AcqImage | None, shown: list[Analysis]) -> None:
+        parent = self._parent_analysis
+        if acq is None or parent is None:
+            self._event_plot.set_model(PlotModel(), "" if acq is not None else "No file is open")
+        else:
+            self._event_plot.set_model(velocity_plot_model(acq, [parent]))
+        events, offset_s = self._events, self._offset_s
+        rows, bands = [], []
+        if events is not None and not self._event_plot.is_empty:
+            for event in events.events:
+                rows.append((event.start_s, _event_row(event, offset_s)))
+                bands.append(_band(event, offset_s))
+            for candidate in events.candidates:
+                if candidate.decision != "accepted":
+                    rows.append((candidate.onset_s, _candidate_row(candidate, offset_s)))
+                if candidate.decision == "open":
+                    bands.append(_candidate_band(candidate, offset_s))
+        self._table.setEnabled(not self._event_plot.is_empty and not self._runner.is_running)
+        self._table.show_rows([row for _, row in sorted(rows, key=lambda pair: pair[0])])
+        self._event_plot.set_bands(tuple(bands), self._table.name)
+
+    # ---- what the user did
+
+    def _on_row_chosen(self, name: str) -> None:
+        self._event_plot.set_bands(self._event_plot.bands, name)
+        for band in self._event_plot.bands:
+            if band.name == name:
+                self._event_plot.show_band(band)
+
+    def _on_band_chosen(self, name: str) -> None:
+        self._table.choose(name)
+        self._event_plot.set_bands(self._event_plot.bands, name)
+
+    def _on_drawn(self, start: float, stop: float) -> None:
+        self._table.stop_drawing()
+        acq, key, offset_s = self._session.acq, self._choice.key, self._offset_s
+        if acq is None or key is None:
+            return
+
+        def add() -> None:
+            analysis = acq.analysis_set.get_or_create(key)
+            assert isinstance(analysis, VelocityEvents)
+            added = analysis.add(start - offset_s, stop - offset_s, self._table.event_type)
+            self._refresh()
+            self._on_band_chosen(_event_name(added))
+
+        self._edit(add)
+
+    def _on_moved(self, name: str, start: float, stop: float) -> None:
+        events, event_id, offset_s = self._events, _event_id(name), self._offset_s
+        if events is not None and event_id is not None:
+            self._edit(lambda: events.update(event_id, x0=start - offset_s, x1=stop - offset_s))
+
+    def _on_retyped(self, name: str, event_type: EventType) -> None:
+        events, event_id = self._events, _event_id(name)
+        if events is not None and event_id is not None:
+            self._edit(lambda: events.update(event_id, event_type=event_type))
+
+    def _on_deleted(self, name: str) -> None:
+        events, event_id = self._events, _event_id(name)
+        if events is not None and event_id is not None:
+            self._edit(lambda: events.delete(event_id))
+
+    def _on_accepted(self, name: str) -> None:
+        self._decide(name, lambda events, candidate: events.accept(candidate))
+
+    def _on_rejected(self, name: str) -> None:
+        event_id = _event_id(name)
+        if event_id is not None:
+            self._on_deleted(name)
+        else:
+            self._decide(name, lambda events, candidate: events.reject(candidate))
+
+    def _decide(self, name: str, decide: Callable[[VelocityEvents, Candidate], object]) -> None:
+        events = self._events
+        found = [c for c in events.candidates if _candidate_name(c) == name] if events else []
+        if events is not None and found:
+            self._edit(lambda: decide(events, found[0]))
+
+    def _edit(self, change: Callable[[], object]) -> None:
+        self._error.say("")
+        try:
+            change()
+        except (BloodflowError, ValueError) as error:
+            self._tell("", str(error))
+        self._refresh()
+
+
+def _event_name(event: VelocityEvent) -> str:
+    return f"event {event.event_id}"
+
+
+def _event_id(name: str) -> int | None:
+    kind, _, number = name.partition(" ")
+    return int(number) if kind == "event" else None
+
+
+def _candidate_name(candidate: Candidate) -> str:
+    return f"candidate {candidate.kind} {candidate.onset_s:.6f}"
+
+
+def _event_row(event: VelocityEvent, offset_s: float) -> EventRow:
+    inside, before = (
+        event.stats.get(name, {}).get("mean") for name in ("event_stats", "pre_win_stats")
+    )
+    change = "–"
+    if isinstance(inside, (int, float)) and isinstance(before, (int, float)) and before:
+        change = _percent(inside / before)
+    cells = (
+        event.event_type,
+        f"{event.start_s + offset_s:.3f}",
+        f"{event.duration_s:.3f}",
+        change,
+        event.origin or "stored",
+    )
+    return EventRow(_event_name(event), event.event_type, cells, is_event=True)
+
+
+def _candidate_row(candidate: Candidate, offset_s: float) -> EventRow:
+    level = candidate.level
+    cells = (
+        candidate.kind,
+        f"{candidate.onset_s + offset_s:.3f}",
+        f"{candidate.offset_s - candidate.onset_s:.3f}",
+        _percent(level) if isinstance(level, (int, float)) else "–",
+        "rejected" if candidate.decision == "rejected" else "to decide",
+    )
+    return EventRow(
+        _candidate_name(candidate),
+        candidate.event_type,
+        cells,
+        is_event=False,
+        is_rejected=candidate.decision == "rejected",
+    )
+
+
+def _percent(ratio: float) -> str:
+    """Return the change to a part of what was before; no change has no sign."""
+    return f"{round(100 * (ratio - 1)) or 0:+d} %".replace("+0 %", "0 %")
+
+
+def _band(event: VelocityEvent, offset_s: float) -> Band:
+    start, stop = event.start_s + offset_s, event.stop_s + offset_s
+    return Band(_event_name(event), start, stop, event.event_type)
+
+
+def _candidate_band(candidate: Candidate, offset_s: float) -> Band:
+    start, stop = candidate.onset_s + offset_s, candidate.offset_s + offset_s
+    return Band(_candidate_name(candidate), start, stop, candidate.event_type, is_candidate=True)
