@@ -68,10 +68,19 @@ class TracePlot(QWidget):
         Emitted with the time under the pointer, NaN after it has left.
     time_chosen : Signal
         Emitted with a time that was double-clicked.
+    moved_by_user : Signal
+        Emitted after the user moved or zoomed the plot.
+    model_changed : Signal
+        Emitted after something else is shown.
+    link_toggled : Signal
+        Emitted after the link to the canvas was switched on or off.
     """
 
     pointed_at = Signal(float)
     time_chosen = Signal(float)
+    moved_by_user = Signal()
+    model_changed = Signal()
+    link_toggled = Signal()
 
     def __init__(self, name: str, parent: QWidget | None = None) -> None:
         super().__init__(parent)
@@ -93,6 +102,13 @@ class TracePlot(QWidget):
         self._menu.setToolTipsVisible(True)
         self._menu_button.setMenu(self._menu)
         self._switches = {part: self._add_switch(part) for part in _PARTS}
+        self._menu.addSeparator()
+        self._link = QAction("Same time range as the image", self._menu)
+        self._link.setObjectName(f"{name}_link")
+        self._link.setCheckable(True)
+        self._link.setToolTip("Zooming and moving the one moves the other")
+        self._link.toggled.connect(self.link_toggled)
+        self._menu.addAction(self._link)
         self._menu.addSeparator()
         self._add_export("Export figure…", "export_figure", self._on_export_figure)
         self._add_export("Export values…", "export_values", self._on_export_values)
@@ -128,6 +144,7 @@ class TracePlot(QWidget):
         view = self._canvas.getPlotItem().getViewBox()
         view.sigRangeChanged.connect(self._on_view_changed)
         view.sigResized.connect(self._on_view_changed)
+        view.sigRangeChangedManually.connect(self.moved_by_user)
         self._canvas.scene().sigMouseMoved.connect(self._on_mouse_moved)
         self._canvas.scene().sigMouseClicked.connect(self._on_mouse_clicked)
         self._canvas.pointer_left.connect(self._on_pointer_left)
@@ -209,6 +226,7 @@ class TracePlot(QWidget):
             # Not only when it is painted next.
             plot.getViewBox().updateAutoRange()
         self._on_view_changed()
+        self.model_changed.emit()
 
     @property
     def _shown_parts(self) -> dict[str, bool]:
@@ -309,6 +327,22 @@ class TracePlot(QWidget):
 
     def _on_export_values(self) -> None:
         export_values(self, self._model, self.x_range)
+
+    @property
+    def is_linked(self) -> bool:
+        """Whether the time axis is to be that of the canvas."""
+        return self._link.isChecked()
+
+    def set_linked(self, is_linked: bool) -> None:
+        """Link the time axis to that of the canvas, or not."""
+        self._link.setChecked(is_linked)
+
+    def set_x_range(self, low: float, high: float) -> None:
+        """Show a range of time; what is plotted in it fills the height."""
+        view = self._canvas.getPlotItem().getViewBox()
+        view.setXRange(low, high, padding=0)
+        view.setAutoVisible(y=True)
+        view.enableAutoRange(axis=view.YAxis)
 
     @property
     def x_range(self) -> tuple[float, float]:

@@ -11,6 +11,7 @@ from qtpy.QtWidgets import QBoxLayout, QCheckBox, QFrame, QScrollArea, QVBoxLayo
 
 from napari_bloodflow._napari.plots.plot_model import PlotModel
 from napari_bloodflow._napari.plots.trace_plot import EMPTY_TEXT, TracePlot
+from napari_bloodflow._napari.time_link import TimeLink
 from napari_bloodflow._napari.widgets.analysis_choice import AnalysisChoice
 from napari_bloodflow._napari.widgets.analysis_runner import EXPECTED_ERRORS, AnalysisRunner
 from napari_bloodflow._napari.widgets.parts import Notice, push_button, text_label
@@ -151,6 +152,8 @@ class AnalysisDock(SessionDock):
         self._all_rois.toggled.connect(self._schedule)
         self._plot = self._make_plot()
         self._plot_area = self._make_plot_area(self._plot)
+        self._plot.set_linked(True)
+        self._link = TimeLink(self._session, self._plot)
         self._arrange()
 
     # ---- for subclasses
@@ -241,6 +244,10 @@ class AnalysisDock(SessionDock):
 
     # ---- life cycle
 
+    def _on_hidden(self) -> None:
+        self._link.unbind()
+        super()._on_hidden()
+
     def event(self, event: QEvent | None) -> bool:
         """End the run when napari takes the widget out of its closed dock."""
         if event is not None and event.type() == QEvent.Type.ParentChange and not self.parent():
@@ -263,6 +270,7 @@ class AnalysisDock(SessionDock):
         warm_up_in_background()
         self._on_theme()
         super()._on_shown()
+        self._link.bind()
 
     # ---- what others did
 

@@ -68,6 +68,13 @@ class SessionDock(QWidget):
         self._on_layers_changed()
         self._refresh()
 
+    def _on_hidden(self) -> None:
+        """Stop listening."""
+        self._refreshing.stop()
+        self._unfollow()
+        for signal, slot in self._session_slots():
+            signal.disconnect(slot)
+
     def _on_layers_changed(self) -> None:
         self._follow()
         self._schedule()
@@ -89,10 +96,7 @@ class SessionDock(QWidget):
         is_spontaneous = event is not None and event.spontaneous()
         if self._is_listening and not is_spontaneous:
             self._is_listening = False
-            self._refreshing.stop()
-            self._unfollow()
-            for signal, slot in self._session_slots():
-                signal.disconnect(slot)
+            self._on_hidden()
 
     def _follow(self) -> None:
         active = self._session.active
