@@ -57,6 +57,8 @@ class ShownAcquisition:
         Its ROIs; None while their layer is deleted.
     sync : RoiSync or None
         Keeps `roi_layer` and ``acq.rois`` in step.
+    overlays : set of Layer
+        Layers of results; they come and go with what draws them.
     stretch : float or None
         Display width of a column in widths of a row; None fills the canvas.
     camera : tuple of float or None
@@ -67,13 +69,19 @@ class ShownAcquisition:
     image_layers: list[Image] = field(default_factory=list)
     roi_layer: Shapes | None = None
     sync: RoiSync | None = None
+    overlays: set[Layer] = field(default_factory=set)
     stretch: float | None = None
     camera: tuple[float, ...] | None = None
 
     @property
     def layers(self) -> list[Layer]:
-        """All layers of this acquisition."""
+        """The layers of the acquisition itself."""
         return [*self.image_layers, *([self.roi_layer] if self.roi_layer is not None else [])]
+
+    @property
+    def all_layers(self) -> list[Layer]:
+        """All layers that show something of this acquisition."""
+        return [*self.layers, *self.overlays]
 
 
 class ViewerSession:
@@ -92,11 +100,14 @@ class ViewerSession:
         Emitted after the stretch or the time direction changed.
     layers_changed : psygnal.Signal
         Emitted after layers of an acquisition came or went.
+    zoom_settled : psygnal.Signal
+        Emitted when the zoom has stood still for a moment after it changed.
     """
 
     active_changed = Signal(object)
     layout_changed = Signal()
     layers_changed = Signal()
+    zoom_settled = Signal()
 
     def __init__(self, viewer: ViewerModel) -> None:
         # The session is a value in a dictionary that is weak in its keys, the viewers.
@@ -196,11 +207,11 @@ class ViewerSession:
     def _bring_to_front(self, shown: ShownAcquisition) -> None:
         """Hide the other kymographs, which fill the canvas too."""
         for other in self._shown:
-            for layer in other.layers:
+            for layer in other.all_layers:
                 if other is not shown:
                     layer.visible = False
         if not any(layer.visible for layer in shown.layers):
-            for layer in shown.layers:
+            for layer in shown.all_layers:
                 layer.visible = True
 
     def show_layers(self, shown: ShownAcquisition) -> None:
@@ -248,6 +259,8 @@ class ViewerSession:
 
     def _on_layer_removed(self, event: Any) -> None:
         layer = event.value
+        for other in self._shown:
+            other.overlays.discard(layer)
         mark = mark_of(layer)
         shown = self.find(mark.acq.path) if mark else None
         if shown is None:
@@ -441,6 +454,7 @@ class ViewerSession:
         for shown in self._shown:
             if shown.sync is not None:
                 shown.sync.refresh_line_widths()
+        self.zoom_settled.emit()
 
     # ---- status line
 

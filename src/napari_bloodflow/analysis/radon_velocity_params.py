@@ -36,7 +36,7 @@ class RadonVelocityParams(DetectionParams):
 
     window_width: Annotated[int, BeforeValidator(_window_width)] = field(
         64,
-        "Window width",
+        "Window",
         unit="lines",
         ge=8,
         step=4,

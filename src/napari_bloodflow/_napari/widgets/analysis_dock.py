@@ -7,8 +7,17 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 from napari.utils.notifications import show_error, show_info
 from qtpy.QtCore import QEvent, QSize, Qt
-from qtpy.QtWidgets import QBoxLayout, QCheckBox, QFrame, QScrollArea, QVBoxLayout, QWidget
+from qtpy.QtWidgets import (
+    QBoxLayout,
+    QCheckBox,
+    QFrame,
+    QHBoxLayout,
+    QScrollArea,
+    QVBoxLayout,
+    QWidget,
+)
 
+from napari_bloodflow._napari.overlays import Overlay
 from napari_bloodflow._napari.plots.plot_model import PlotModel
 from napari_bloodflow._napari.plots.trace_plot import EMPTY_TEXT, TracePlot
 from napari_bloodflow._napari.time_link import TimeLink
@@ -28,6 +37,7 @@ if TYPE_CHECKING:
     from napari.components import ViewerModel
     from qtpy.QtGui import QResizeEvent
 
+    from napari_bloodflow._napari.overlays import Lines
     from napari_bloodflow._napari.session import ShownAcquisition
     from napari_bloodflow._napari.widgets.result_summary import SummaryColumn
     from napari_bloodflow._napari.widgets.session_dock import Slots
@@ -67,6 +77,8 @@ class DockSpec:
         The parameter that decides which others matter; empty if there is none.
     uncalibrated : str
         What is said of a file without calibration.
+    overlay_lines : callable, optional
+        Makes the lines of a result that are drawn over the image.
     """
 
     analysis_type: type[Analysis]
@@ -78,6 +90,7 @@ class DockSpec:
     plot_model: Callable[[AcqImage, Iterable[Analysis]], PlotModel]
     method_field: str = ""
     uncalibrated: str = ""
+    overlay_lines: Callable[[AcqImage, Analysis], list[Lines]] | None = None
 
 
 class AnalysisDock(SessionDock):
@@ -150,6 +163,12 @@ class AnalysisDock(SessionDock):
         self._all_rois.setObjectName(f"{name}_all_rois")
         self._all_rois.setToolTip("Show the results of all ROIs of this channel")
         self._all_rois.toggled.connect(self._schedule)
+        self._on_image = QCheckBox("On the image", self)
+        self._on_image.setObjectName(f"{name}_on_image")
+        self._on_image.setToolTip("Draw the results over the image as well")
+        self._on_image.setVisible(spec.overlay_lines is not None)
+        self._on_image.toggled.connect(self._schedule)
+        self._overlay = Overlay(self._session, spec.analysis_type.display_name)
         self._plot = self._make_plot()
         self._plot_area = self._make_plot_area(self._plot)
         self._plot.set_linked(True)
@@ -195,9 +214,13 @@ class AnalysisDock(SessionDock):
             self._warning,
             self._summary,
             self._details,
-            self._all_rois,
         ):
             column.addWidget(part)
+        switches = QHBoxLayout()
+        switches.addWidget(self._on_image)
+        switches.addWidget(self._all_rois)
+        switches.addStretch(1)
+        column.addLayout(switches)
         if (extra := self._make_extra()) is not None:
             column.addWidget(extra)
         column.addStretch(1)
@@ -246,6 +269,7 @@ class AnalysisDock(SessionDock):
 
     def _on_hidden(self) -> None:
         self._link.unbind()
+        self._overlay.remove()
         super()._on_hidden()
 
     def event(self, event: QEvent | None) -> bool:
@@ -255,7 +279,12 @@ class AnalysisDock(SessionDock):
         return super().event(event)
 
     def _session_slots(self) -> Slots:
-        return (*super()._session_slots(), (self._session.viewer.events.theme, self._on_theme))
+        return (
+            *super()._session_slots(),
+            (self._session.viewer.events.theme, self._on_theme),
+            (self._session.zoom_settled, self._overlay.refresh_layout),
+            (self._session.layout_changed, self._overlay.refresh_layout),
+        )
 
     def _slots_of(self, shown: ShownAcquisition) -> Slots:
         slots: list[tuple[Any, Any]] = [
@@ -414,6 +443,15 @@ class AnalysisDock(SessionDock):
         self._details.setVisible(bool(details))
         self._warning.say(warnings)
         self._show_plots(acq, shown)
+        self._show_overlay(acq, shown)
+
+    def _show_overlay(self, acq: AcqImage | None, shown: list[Analysis]) -> None:
+        make = self.spec.overlay_lines
+        if acq is None or make is None or not self._on_image.isChecked():
+            self._overlay.show(None, ())
+        else:
+            lines = [line for analysis in shown for line in make(acq, analysis)]
+            self._overlay.show(self._session.active, lines)
 
     def _show_plots(self, acq: AcqImage | None, shown: list[Analysis]) -> None:
         """Plot some results, or say why there is no plot."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import ClassVar
 
+from napari_bloodflow._napari.overlays import diameter_lines
 from napari_bloodflow._napari.plots.result_traces import diameter_plot_model
 from napari_bloodflow._napari.widgets.analysis_dock import AnalysisDock, DockSpec
 from napari_bloodflow._napari.widgets.summary_columns import DIAMETER_COLUMNS, diameter_details
@@ -25,4 +26,5 @@ class DiameterDock(AnalysisDock):
         plot_model=diameter_plot_model,
         method_field="diameter_method",
         uncalibrated="Not calibrated: diameters are in pixels.",
+        overlay_lines=diameter_lines,
     )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, ClassVar
 
+from napari_bloodflow._napari.overlays import event_lines
 from napari_bloodflow._napari.plots.event_plot import Band, EventPlot
 from napari_bloodflow._napari.plots.plot_model import PlotModel
 from napari_bloodflow._napari.plots.result_traces import first_line_s, velocity_plot_model
@@ -41,6 +42,7 @@ class EventsDock(AnalysisDock):
         details=event_details,
         plot_model=velocity_plot_model,
         uncalibrated="Not calibrated: events are not detected, but can be drawn.",
+        overlay_lines=event_lines,
     )
 
     def _make_plot(self) -> TracePlot:

@@ -143,7 +143,7 @@ class ParamsForm(QWidget):
             widget.setToolTip(_tip(entry))
         else:
             editor, widget = own, own
-        unit = f" ({pretty_unit(entry.unit)})" if entry.unit and own is None else ""
+        unit = f" ({pretty_unit(entry.unit)})" if entry.unit else ""
         label = QLabel(f"{entry.display_name}{unit}", self)
         label.setToolTip(_tip(entry))
         label.setBuddy(widget)

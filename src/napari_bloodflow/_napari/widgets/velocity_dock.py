@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, ClassVar
 
+from napari_bloodflow._napari.overlays import velocity_lines
 from napari_bloodflow._napari.plots.result_traces import velocity_plot_model
 from napari_bloodflow._napari.widgets.analysis_dock import AnalysisDock, DockSpec
 from napari_bloodflow._napari.widgets.summary_columns import VELOCITY_COLUMNS, velocity_details
@@ -31,6 +32,7 @@ class VelocityDock(AnalysisDock):
         plot_model=velocity_plot_model,
         method_field="method",
         uncalibrated="Not calibrated: velocities are in pixels per line.",
+        overlay_lines=velocity_lines,
     )
 
     def _make_editors(self) -> Mapping[str, QWidget]:

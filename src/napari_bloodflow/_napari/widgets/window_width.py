@@ -46,9 +46,8 @@ class WindowWidthBox(QWidget):
         self.spin.setObjectName("velocity_window_width")
         self.spin.setRange(_SMALLEST, _LARGEST)
         self.spin.setSingleStep(_STEP)
-        self.spin.setSuffix(" lines")
         # napari's style leaves no room for the buttons in the size that Qt works out.
-        self.spin.setMinimumWidth(self.spin.fontMetrics().horizontalAdvance("8888 lines") + 80)
+        self.spin.setMinimumWidth(self.spin.fontMetrics().horizontalAdvance("88888") + 64)
         # Otherwise 128 would be rounded while its first digits are typed.
         self.spin.setKeyboardTracking(False)
         self.spin.setToolTip(
