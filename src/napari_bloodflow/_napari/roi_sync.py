@@ -36,7 +36,7 @@ from napari_bloodflow._napari.roi_style import (
     text_style,
     write_features,
 )
-from napari_bloodflow.acquisition.roi import LineEndpoints, LineROI, RectROI
+from napari_bloodflow.acquisition.roi import LineEndpoints, LineROI, RectROI, RectRoiBounds
 
 if TYPE_CHECKING:
     from collections.abc import Generator, Iterable, Iterator, Sequence
@@ -95,9 +95,13 @@ class RoiSync:
         Emitted with :attr:`selected_roi_ids` when they changed.
     notice : psygnal.Signal
         Emitted with a sentence for the user, for instance that a ROI was cut to the image.
+    dragged : psygnal.Signal
+        Emitted with the id and the bounds that a rectangular ROI would have if the mouse that drags
+        its shape were released now.
     """
 
     selection_changed = Signal(tuple)
+    dragged = Signal(int, RectRoiBounds)
     notice = Signal(str)
 
     def __init__(self, rois: RoiSet, layer: Shapes) -> None:
@@ -240,11 +244,25 @@ class RoiSync:
             while event.type == "mouse_move":
                 if np.abs(event.pos - start).max() > _CLICK_PIXELS:
                     self._has_dragged = True
+                if self._is_changing:
+                    self._tell_of_drag()
                 yield
         finally:
             self._is_pressed = self._is_changing = False
         if self._is_pending:
             self._settle()
+
+    def _tell_of_drag(self) -> None:
+        """Tell where the ROI of the one shape that is dragged is, if anybody listens."""
+        chosen = self._layer.selected_data
+        if len(self.dragged) == 0 or len(chosen) != 1 or not self._has_expected_count:
+            return
+        place = next(iter(chosen))
+        roi_id = self._held[place].roi_id if place < len(self._held) else None
+        shape_type, vertices = self._layer.shape_type[place], self._layer.data[place]
+        found = geometry_from_shape(shape_type, vertices, self._rois.image_bounds)
+        if roi_id is not None and isinstance(found, RectRoiBounds):
+            self.dragged.emit(roi_id, found)
 
     def _on_mode(self) -> None:
         # napari appends the callback of the new mode. Ours must come after it, so that at the

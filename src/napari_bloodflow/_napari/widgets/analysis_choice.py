@@ -53,12 +53,15 @@ class AnalysisChoice(QWidget):
         Emitted after the user chose something else.
     roi_chosen : Signal
         Emitted with the id of a ROI that the user chose here.
+    params_edited : Signal
+        Emitted after the user changed a parameter.
     new_roi_wanted : Signal
         Emitted when the user asks for a ROI of the whole image.
     """
 
     changed = Signal()
     roi_chosen = Signal(int)
+    params_edited = Signal()
     new_roi_wanted = Signal()
 
     def __init__(
@@ -214,6 +217,7 @@ class AnalysisChoice(QWidget):
         self._own[name] = self._form.values[name]
         self._form.show_problem(self.problem)
         self.changed.emit()
+        self.params_edited.emit()
 
 
 def _usable(analysis_type: type[Analysis], stored: Mapping[str, Any]) -> dict[str, Any]:

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from napari.utils.notifications import show_error, show_info
-from qtpy.QtCore import QEvent, QSize, Qt
+from qtpy.QtCore import QEvent, QSize, Qt, QTimer
 from qtpy.QtWidgets import (
     QBoxLayout,
     QCheckBox,
@@ -23,6 +23,7 @@ from napari_bloodflow._napari.plots.trace_plot import EMPTY_TEXT, TracePlot
 from napari_bloodflow._napari.time_link import TimeLink
 from napari_bloodflow._napari.widgets.analysis_choice import AnalysisChoice
 from napari_bloodflow._napari.widgets.analysis_runner import EXPECTED_ERRORS, AnalysisRunner
+from napari_bloodflow._napari.widgets.live_preview import LivePreview
 from napari_bloodflow._napari.widgets.parts import Notice, push_button, text_label
 from napari_bloodflow._napari.widgets.result_summary import ResultSummary
 from napari_bloodflow._napari.widgets.run_bar import RunBar
@@ -42,12 +43,14 @@ if TYPE_CHECKING:
     from napari_bloodflow._napari.widgets.result_summary import SummaryColumn
     from napari_bloodflow._napari.widgets.session_dock import Slots
     from napari_bloodflow.acquisition.acq_image import AcqImage
+    from napari_bloodflow.acquisition.roi import RectRoiBounds
     from napari_bloodflow.acquisition.roi_set import RoiSetChange
     from napari_bloodflow.analysis.base import Analysis, AnalysisKey
 
 __all__ = ["AnalysisDock", "DockSpec"]
 
 _SIDE_BY_SIDE_WIDTH = 700
+_LIVE_DELAY_MS = 60
 _CONTROLS_WIDTH = 400
 _LEAST_PLOT_HEIGHT = 260
 _UNLIMITED = 16_777_215  # Qt's own value
@@ -129,6 +132,7 @@ class AnalysisDock(SessionDock):
             parent=self,
         )
         self._choice.changed.connect(self._schedule)
+        self._choice.params_edited.connect(self._on_input_changed)
         self._choice.roi_chosen.connect(self._on_roi_chosen)
         self._choice.new_roi_wanted.connect(self._on_new_roi)
         self._bar = RunBar(self._runner, name, spec.noun, self)
@@ -168,6 +172,20 @@ class AnalysisDock(SessionDock):
         self._on_image.setToolTip("Draw the results over the image as well")
         self._on_image.setVisible(spec.overlay_lines is not None)
         self._on_image.toggled.connect(self._schedule)
+        self._live = QCheckBox("Live", self)
+        self._live.setObjectName(f"{name}_live")
+        self._live.setToolTip(
+            "Measure again whenever the ROI or a setting changes, and while the ROI is dragged"
+        )
+        # What is derived from another result does not follow a ROI by itself.
+        self._live.setVisible(spec.analysis_type.parent_name is None)
+        self._live.toggled.connect(self._on_live_toggled)
+        self._live_timer = QTimer(self)
+        self._live_timer.setSingleShot(True)
+        self._live_timer.setInterval(_LIVE_DELAY_MS)
+        self._live_timer.timeout.connect(self._run_live)
+        self._preview = LivePreview(self)
+        self._preview.measured.connect(self._on_previewed)
         self._overlay = Overlay(self._session, spec.analysis_type.display_name)
         self._plot = self._make_plot()
         self._plot_area = self._make_plot_area(self._plot)
@@ -217,6 +235,7 @@ class AnalysisDock(SessionDock):
         ):
             column.addWidget(part)
         switches = QHBoxLayout()
+        switches.addWidget(self._live)
         switches.addWidget(self._on_image)
         switches.addWidget(self._all_rois)
         switches.addStretch(1)
@@ -269,6 +288,8 @@ class AnalysisDock(SessionDock):
 
     def _on_hidden(self) -> None:
         self._link.unbind()
+        self._live_timer.stop()
+        self._preview.stop()
         self._overlay.remove()
         super()._on_hidden()
 
@@ -293,6 +314,7 @@ class AnalysisDock(SessionDock):
         ]
         if shown.sync is not None:
             slots.append((shown.sync.selection_changed, self._on_selection))
+            slots.append((shown.sync.dragged, self._on_roi_dragged))
         return tuple(slots)
 
     def _on_shown(self) -> None:
@@ -316,6 +338,9 @@ class AnalysisDock(SessionDock):
     def _on_rois_changed(self, change: RoiSetChange) -> None:
         if len(change.added) == 1:
             self._choice.prefer_roi(change.added[0])
+        key = self._choice.key
+        if change.added or (key is not None and key.roi_id in change.updated):
+            self._on_input_changed()
         self._schedule()
 
     def _on_selection(self, roi_ids: tuple[int, ...]) -> None:
@@ -359,6 +384,37 @@ class AnalysisDock(SessionDock):
         has_earlier = analysis is not None and analysis.has_results
         self._bar.say("Cancelled; the earlier result is kept" if has_earlier else "Cancelled")
 
+    # ---- live
+
+    def _on_live_toggled(self) -> None:
+        self._preview.stop()
+        self._on_input_changed()
+
+    def _on_input_changed(self) -> None:
+        if self._live.isChecked():
+            self._live_timer.start()
+
+    def _run_live(self) -> None:
+        """Measure with what is chosen now; a run of what was chosen before is dropped."""
+        self._preview.stop()
+        if self._choice.key is None or self._choice.problem:
+            return
+        if self._runner.is_running:
+            self._runner.cancel()
+        self._on_run()
+
+    def _on_roi_dragged(self, roi_id: int, bounds: RectRoiBounds) -> None:
+        acq, key = self._session.acq, self._choice.key
+        if self._live.isChecked() and acq is not None and key is not None and key.roi_id == roi_id:
+            self._preview.request(acq, key, self._choice.params, bounds)
+
+    def _on_previewed(self, analysis: Analysis) -> None:
+        acq = self._session.acq
+        if acq is not None and self._live.isChecked() and analysis.key == self._choice.key:
+            self._summary.show_results(acq, [analysis])
+            self._show_plots(acq, [analysis])
+            self._show_overlay(acq, [analysis])
+
     # ---- the run
 
     def _on_started(self) -> None:
@@ -386,7 +442,7 @@ class AnalysisDock(SessionDock):
 
     def _refresh(self) -> None:
         acq, is_running = self._session.acq, self._runner.is_running
-        self._choice.refresh(acq, is_running)
+        self._choice.refresh(acq, is_running and not self._live.isChecked())
         key = self._choice.key
         missing = self._missing_parent(acq, key)
         self._needs_parent.say(missing if not is_running else "")

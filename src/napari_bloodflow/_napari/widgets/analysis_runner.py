@@ -19,19 +19,19 @@ if TYPE_CHECKING:
     from napari_bloodflow.analysis.analysis_set import PreparedRun
     from napari_bloodflow.analysis.base import AnalysisKey, AnalysisResult, Progress
 
-__all__ = ["EXPECTED_ERRORS", "AnalysisRunner"]
+__all__ = ["EXPECTED_ERRORS", "AnalysisRunner", "Job", "Outcome", "measure_in_thread"]
 
 EXPECTED_ERRORS = (BloodflowError, ValueError, TypeError, OSError)
 """Errors whose text is for the user; all others are bugs."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class _Outcome:
+class Outcome:
     """How a job ended.
 
     Parameters
     ----------
-    job : _Job
+    job : Job
         Which one.
     result : AnalysisResult or None
         What was measured.
@@ -39,24 +39,29 @@ class _Outcome:
         Why nothing was.
     """
 
-    job: _Job
+    job: Job
     result: AnalysisResult | None = None
     error: Exception | None = None
 
 
-class _Job:
+class Job:
     """One run; its identity tells late messages of a dropped run from those of the present one."""
 
     def __init__(self, acq: AcqImage, run: PreparedRun) -> None:
         self.acq = acq
         self.run = run
-        self.started = time.monotonic()
+        self._started = time.monotonic()
         self._is_cancelled = threading.Event()
 
     @property
     def is_cancelled(self) -> bool:
         """True once the result is not wanted."""
         return self._is_cancelled.is_set()
+
+    @property
+    def elapsed_s(self) -> float:
+        """Seconds since it was made."""
+        return time.monotonic() - self._started
 
     def cancel(self) -> None:
         """End the measurement at its next step."""
@@ -66,18 +71,18 @@ class _Job:
 # napari remembers a worker and its function as long as the window lives. Hence a function and not
 # a method of the job, which would keep the pixels. Likewise, a worker that is told to quit never
 # resumes its generator; this one ends by itself.
-def measure_in_thread(job: _Job) -> Generator[tuple[_Job, Progress], None, _Outcome]:
+def measure_in_thread(job: Job) -> Generator[tuple[Job, Progress], None, Outcome]:
     """Measure; touches nothing but the inputs of the run."""
     steps = job.run.steps()
     try:
         while not job.is_cancelled:
             yield job, next(steps)
     except StopIteration as stop:
-        return _Outcome(job, result=stop.value)
+        return Outcome(job, result=stop.value)
     except Exception as error:  # noqa: BLE001 - raised again in the GUI's thread
-        return _Outcome(job, error=error)
+        return Outcome(job, error=error)
     steps.close()
-    return _Outcome(job)
+    return Outcome(job)
 
 
 class AnalysisRunner(QObject):
@@ -105,7 +110,7 @@ class AnalysisRunner(QObject):
 
     def __init__(self, parent: QObject) -> None:
         super().__init__(parent)
-        self._job: _Job | None = None
+        self._job: Job | None = None
         self._worker: Any = None
         self._elapsed_s = 0.0
 
@@ -127,7 +132,7 @@ class AnalysisRunner(QObject):
     @property
     def elapsed_s(self) -> float:
         """Seconds since the present run began, or that the last one took."""
-        return time.monotonic() - self._job.started if self._job is not None else self._elapsed_s
+        return self._job.elapsed_s if self._job is not None else self._elapsed_s
 
     def start(
         self,
@@ -155,7 +160,7 @@ class AnalysisRunner(QObject):
         """
         if self._job is not None:
             raise RuntimeError("a run is under way")
-        job = _Job(acq, acq.analysis_set.prepare(key, params))
+        job = Job(acq, acq.analysis_set.prepare(key, params))
         worker = create_worker(measure_in_thread, job, _start_thread=False)
         worker.yielded.connect(self._on_yielded)
         worker.returned.connect(self._on_returned)
@@ -178,12 +183,12 @@ class AnalysisRunner(QObject):
         self.destroyed.disconnect(self._job.cancel)
         self._job = self._worker = None
 
-    def _on_yielded(self, step: tuple[_Job, Progress]) -> None:
+    def _on_yielded(self, step: tuple[Job, Progress]) -> None:
         job, progress = step
         if job is self._job:
             self.progressed.emit(progress)
 
-    def _on_returned(self, outcome: _Outcome) -> None:
+    def _on_returned(self, outcome: Outcome) -> None:
         if outcome.job is not self._job:
             return
         self._let_go()

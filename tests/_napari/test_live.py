@@ -1,0 +1,123 @@
+"""Live mode: results follow a ROI that is dragged, and settings that are changed."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pytest
+from qtpy.QtCore import QPoint, Qt
+from qtpy.QtTest import QTest
+from qtpy.QtWidgets import QApplication, QCheckBox, QOpenGLWidget, QSpinBox, QWidget
+
+from napari_bloodflow import AcqImage, RectRoiBounds, open_in_viewer
+from napari_bloodflow._napari.plots.trace_plot import TracePlot
+from napari_bloodflow.synthetic import moving_streaks, write_tiff
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
+
+    from pytestqt.qtbot import QtBot
+
+    from napari_bloodflow._napari.session import ViewerSession
+
+pytestmark = pytest.mark.gui
+KEY = ("radon_velocity", 0, 1)
+LEFT, NO_KEY = Qt.MouseButton.LeftButton, Qt.KeyboardModifier.NoModifier
+
+
+class Screen:
+    """A kymograph that is slow in its first half and fast in its second, with the Velocity dock."""
+
+    def __init__(self, viewer: Any, path: Path, qtbot: QtBot) -> None:
+        self.session: ViewerSession = open_in_viewer(path, viewer)
+        self.viewer, self.qtbot = viewer, qtbot
+        assert self.session.acq is not None
+        self.acq: AcqImage = self.session.acq
+        viewer.window.resize(1200, 800)
+        self.acq.rois.create(RectRoiBounds(200, 1200, 10, 50))
+        _, dock = viewer.window.add_plugin_dock_widget("napari-bloodflow", "Velocity")
+        self.dock: QWidget = dock
+        self.plot: TracePlot = dock.findChild(TracePlot, "velocity_plot")
+        self.live: QCheckBox = dock.findChild(QCheckBox, "velocity_live")
+        qtbot.waitUntil(self.live.isVisible)
+        self.live.click()
+        qtbot.waitUntil(lambda: not self.plot.is_empty, timeout=60_000)
+        QApplication.processEvents()
+        self.session.fit_view()
+        QApplication.processEvents()
+
+    @property
+    def mean(self) -> float:
+        return self.plot.model.traces[0].mean
+
+    def at(self, row: float, column: float) -> QPoint:
+        order = list(self.viewer.dims.displayed)
+        world = np.array(self.session.image_layers[0].data_to_world((row, column)))[order]
+        camera, size = self.viewer.scene.camera, np.array(self.viewer.canvas.size)
+        y, x = (world - np.array(camera.center)[-2:]) * camera.zoom + size / 2
+        return QPoint(round(x), round(y))
+
+
+@pytest.fixture
+def screen(make_napari_viewer_proxy: Callable[..., Any], tmp_path: Path, qtbot: QtBot) -> Screen:
+    velocity = np.repeat([400.0, 900.0], 2000)
+    path = tmp_path / "halves.tif"
+    write_tiff(moving_streaks(4000, 64, velocity_um_per_s=velocity), path)
+    return Screen(make_napari_viewer_proxy(show=True), path, qtbot)
+
+
+def test_switching_it_on_measures(screen: Screen) -> None:
+    assert KEY in screen.acq.analysis_set
+    assert screen.mean == pytest.approx(400, rel=0.03)
+
+
+def test_the_plot_follows_a_dragged_roi_and_the_model_waits_for_the_release(
+    screen: Screen,
+) -> None:
+    qtbot, layer = screen.qtbot, screen.session.roi_layer
+    assert layer is not None
+    layer.mode = "select"
+    layer.selected_data = {0}
+    (canvas,) = screen.dock.window().findChildren(QOpenGLWidget)
+    before = screen.acq.analysis_set[KEY].result
+    start, stop = screen.at(700, 30), screen.at(3000, 30)
+    QTest.mouseMove(canvas, start)
+    QTest.mousePress(canvas, LEFT, NO_KEY, start)
+    for step in range(1, 9):
+        QTest.mouseMove(canvas, start + (stop - start) * (step / 8))
+        QApplication.processEvents()
+    qtbot.waitUntil(lambda: screen.mean > 800, timeout=20_000)
+    assert screen.plot.model.traces[0].x[0] > 2.0
+    assert screen.acq.rois[1].bounds == RectRoiBounds(200, 1200, 10, 50)  # type: ignore[union-attr]
+    assert screen.acq.analysis_set[KEY].result is before
+    QTest.mouseRelease(canvas, LEFT, NO_KEY, stop)
+    qtbot.waitUntil(lambda: screen.acq.analysis_set[KEY].result is not before, timeout=20_000)
+    summary = screen.acq.analysis_set[KEY].result.summary
+    assert summary["velocity_mean"] == pytest.approx(900, rel=0.03)
+    assert not screen.acq.analysis_set[KEY].is_stale
+
+
+def test_a_setting_that_is_changed_is_measured_with(screen: Screen) -> None:
+    width = screen.dock.findChild(QSpinBox, "velocity_window_width")
+    assert width is not None
+    width.setValue(128)
+    analysis = screen.acq.analysis_set[KEY]
+    screen.qtbot.waitUntil(lambda: analysis.detection_params["window_width"] == 128)
+    assert width.isEnabled()
+    screen.live.click()
+    width.setValue(64)
+    screen.qtbot.wait(200)
+    assert analysis.detection_params["window_width"] == 128
+
+
+def test_what_cannot_be_measured_is_no_error_while_dragging(screen: Screen) -> None:
+    sync = screen.session.active.sync if screen.session.active is not None else None
+    assert sync is not None
+    before = screen.plot.model.traces[0].x.size
+    sync.dragged.emit(1, RectRoiBounds(0, 4, 0, 64))
+    screen.qtbot.wait(100)
+    assert screen.plot.model.traces[0].x.size == before
+    sync.dragged.emit(1, RectRoiBounds(0, 2000, 0, 64))
+    screen.qtbot.waitUntil(lambda: screen.plot.model.traces[0].x.size > before)
