@@ -11,6 +11,7 @@ from qtpy.QtWidgets import QComboBox, QPushButton, QTableWidget, QWidget
 
 from napari_bloodflow import open_in_viewer
 from napari_bloodflow._napari.plots.event_plot import EventPlot
+from napari_bloodflow._napari.time_link import visible_rows
 from napari_bloodflow.analysis.velocity_events import VelocityEvents
 from napari_bloodflow.synthetic import moving_streaks, write_tiff
 
@@ -31,9 +32,9 @@ class Screen:
     """The dock as its user sees it, over a record with a drop at 5 s and a rise at 10 s."""
 
     def __init__(self, viewer: Any, path: Path, qtbot: QtBot) -> None:
-        session = open_in_viewer(path, viewer)
-        assert session.acq is not None
-        self.acq: AcqImage = session.acq
+        self.session = open_in_viewer(path, viewer)
+        assert self.session.acq is not None
+        self.acq: AcqImage = self.session.acq
         self.qtbot = qtbot
         self.acq.rois.create()
         self.acq.analysis_set.run_analysis(("radon_velocity", 0, 1), {"window_width": 64})
@@ -81,7 +82,14 @@ class Screen:
         scene = view.mapViewToScene(QPointF(time_s, middle))
         return self.plot.canvas.mapFromScene(scene)
 
+    def is_settled(self) -> bool:
+        """Whether the plot has taken the time range of the canvas."""
+        rows, dt_s = visible_rows(self.session), self.acq.calibration.dt_s
+        assert rows is not None
+        return self.plot.x_range == pytest.approx((rows[0] * dt_s, rows[1] * dt_s), abs=1e-6)
+
     def drag(self, start_s: float, stop_s: float) -> None:
+        self.qtbot.waitUntil(self.is_settled)
         viewport = self.plot.canvas.viewport()
         places = [self.spot(t) for t in np.linspace(start_s, stop_s, 6)]
         self.qtbot.mousePress(viewport, LEFT, pos=places[0])

@@ -35,7 +35,7 @@ def test_it_has_what_users_look_for(manifest: PluginManifest) -> None:
     (writer,) = parts.writers or ()
     assert set(writer.layer_types) == {"image+", "shapes"}
     menu = parts.menus["napari/layers/measure"]  # type: ignore[index]
-    assert len(menu) == len(docks)
+    assert len(menu) == len(docks) + 1
     defaults = {
         name: prop.default
         for section in (parts.configurations or {}).values()

@@ -167,6 +167,10 @@ class TracePlot(QWidget):
         action.triggered.connect(slot)
         self._menu.addAction(action)
 
+    def hasHeightForWidth(self) -> bool:
+        """Return False: the lines of text take what they need from the plot."""
+        return False
+
     # ---- what is shown
 
     @property

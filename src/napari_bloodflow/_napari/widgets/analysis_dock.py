@@ -24,7 +24,12 @@ from napari_bloodflow._napari.time_link import TimeLink
 from napari_bloodflow._napari.widgets.analysis_choice import AnalysisChoice
 from napari_bloodflow._napari.widgets.analysis_runner import EXPECTED_ERRORS, AnalysisRunner
 from napari_bloodflow._napari.widgets.live_preview import LivePreview
-from napari_bloodflow._napari.widgets.parts import Notice, push_button, text_label
+from napari_bloodflow._napari.widgets.parts import (
+    ControlsArea,
+    Notice,
+    push_button,
+    text_label,
+)
 from napari_bloodflow._napari.widgets.result_summary import ResultSummary
 from napari_bloodflow._napari.widgets.run_bar import RunBar
 from napari_bloodflow._napari.widgets.session_dock import SessionDock
@@ -243,11 +248,12 @@ class AnalysisDock(SessionDock):
         if (extra := self._make_extra()) is not None:
             column.addWidget(extra)
         column.addStretch(1)
+        self._controls_area = ControlsArea(self._controls, self)
         content = QWidget()
         self._layout = QBoxLayout(QBoxLayout.Direction.TopToBottom, content)
         self._layout.setContentsMargins(6, 6, 6, 6)
         self._layout.setSpacing(8)
-        self._layout.addWidget(self._controls)
+        self._layout.addWidget(self._controls_area)
         # Room that the plot does not take stays free.
         self._layout.addWidget(self._plot_area, 1000)
         self._layout.addStretch(1)
@@ -266,9 +272,8 @@ class AnalysisDock(SessionDock):
         return QSize(380, 600)
 
     def minimumSizeHint(self) -> QSize:
-        """Return a size in which something of the plot is seen, the rest by scrolling."""
-        is_wide = self._layout.direction() == QBoxLayout.Direction.LeftToRight
-        return QSize(330, 220 if is_wide else 430)
+        """Return a small size: what does not fit is reached by scrolling."""
+        return QSize(330, 240)
 
     def resizeEvent(self, event: QResizeEvent | None) -> None:
         """Put the plot below the controls in a narrow dock, beside them in a wide one."""
@@ -278,7 +283,8 @@ class AnalysisDock(SessionDock):
         wanted = directions.LeftToRight if is_wide else directions.TopToBottom
         if self._layout.direction() != wanted:
             self._layout.setDirection(wanted)
-            self._controls.setMaximumWidth(_CONTROLS_WIDTH if is_wide else _UNLIMITED)
+            self._controls_area.setMaximumWidth(_CONTROLS_WIDTH if is_wide else _UNLIMITED)
+            self._controls_area.set_scrolling(is_wide)
             self.updateGeometry()
         # A trace that is higher than wide is hard to read.
         height = _UNLIMITED if is_wide else max(_LEAST_PLOT_HEIGHT, self.width())

@@ -38,7 +38,7 @@ _HEADERS = (
     ("Change", "Mean velocity in the event against the mean before it"),
     ("State", "By whom it was made, or what was decided about it"),
 )
-_HEIGHT_ROWS = 6
+_HEIGHT_ROWS = 4
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Literal
 
-from qtpy.QtCore import QRectF, QSize, Qt
+from qtpy.QtCore import QEvent, QObject, QRectF, QSize, Qt
 from qtpy.QtGui import QColor, QPainter
 from qtpy.QtWidgets import (
     QFrame,
     QHBoxLayout,
     QLabel,
     QPushButton,
+    QScrollArea,
     QSizePolicy,
     QToolButton,
     QVBoxLayout,
@@ -18,10 +19,11 @@ from qtpy.QtWidgets import (
 )
 
 if TYPE_CHECKING:
-    from qtpy.QtGui import QPaintEvent
+    from qtpy.QtGui import QPaintEvent, QResizeEvent
 
 __all__ = [
     "ALERT_COLOR",
+    "ControlsArea",
     "Fold",
     "Notice",
     "NoticeKind",
@@ -163,6 +165,69 @@ class Notice(QFrame):
         painter.setBrush(self._color)
         painter.drawRoundedRect(QRectF(area.left(), area.top(), _BAR_WIDTH, area.height()), 2, 2)
         painter.end()
+
+
+class ControlsArea(QScrollArea):
+    """Controls that scroll where there is no room for them, or demand it.
+
+    Parameters
+    ----------
+    controls : QWidget
+        What is shown.
+    parent : QWidget, optional
+        Its parent.
+    """
+
+    def __init__(self, controls: QWidget, parent: QWidget | None = None) -> None:
+        super().__init__(parent)
+        self._controls = controls
+        self._is_scrolling = False
+        self.setFrameShape(QFrame.Shape.NoFrame)
+        self.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
+        self.setWidgetResizable(True)
+        self.setWidget(controls)
+        controls.installEventFilter(self)
+        self.set_scrolling(False)
+
+    def set_scrolling(self, is_scrolling: bool) -> None:
+        """Scroll, or be as high as the controls are."""
+        self._is_scrolling = is_scrolling
+        policies = Qt.ScrollBarPolicy
+        self.setVerticalScrollBarPolicy(
+            policies.ScrollBarAsNeeded if is_scrolling else policies.ScrollBarAlwaysOff
+        )
+        vertical = QSizePolicy.Policy.Expanding if is_scrolling else QSizePolicy.Policy.Fixed
+        self.setSizePolicy(QSizePolicy.Policy.Expanding, vertical)
+        self.updateGeometry()
+
+    def eventFilter(self, watched: QObject | None, event: QEvent | None) -> bool:
+        """Follow the height of the controls."""
+        if event is not None and event.type() == QEvent.Type.LayoutRequest:
+            self.updateGeometry()
+        return super().eventFilter(watched, event)
+
+    def sizeHint(self) -> QSize:
+        """Return the size of the controls."""
+        layout = self._controls.layout()
+        size = self._controls.sizeHint()
+        if layout is not None and layout.hasHeightForWidth():
+            size.setHeight(layout.totalHeightForWidth(max(1, self.viewport_width)))
+        return size
+
+    @property
+    def viewport_width(self) -> int:
+        """Width that the controls have."""
+        viewport = self.viewport()
+        return viewport.width() if viewport is not None else self.width()
+
+    def minimumSizeHint(self) -> QSize:
+        """Return the size of the controls, or a small one if they scroll."""
+        return QSize(200, 80) if self._is_scrolling else self.sizeHint()
+
+    def resizeEvent(self, event: QResizeEvent | None) -> None:
+        """Ask for another height where lines break elsewhere."""
+        super().resizeEvent(event)
+        self.updateGeometry()
 
 
 class Fold(QWidget):

@@ -1,0 +1,53 @@
+"""One command opens all docks, arranged, in a window of 1400 x 900."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from qtpy.QtCore import Qt
+from qtpy.QtWidgets import QApplication, QDockWidget, QMainWindow, QWidget
+
+from napari_bloodflow import open_in_viewer
+from napari_bloodflow._napari.workbench import open_workbench
+from napari_bloodflow.synthetic import pulsatile_flow, write_tiff
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
+
+pytestmark = pytest.mark.gui
+
+
+def area_of(window: QMainWindow, name: str) -> Qt.DockWidgetArea:
+    widget = window.findChild(QWidget, name)
+    assert widget is not None, name
+    dock: Any = widget
+    while not isinstance(dock, QDockWidget):
+        dock = dock.parentWidget()
+    return window.dockWidgetArea(dock)
+
+
+def test_files_are_right_measurements_below_and_all_fits(
+    make_napari_viewer_proxy: Callable[..., Any], tmp_path: Path
+) -> None:
+    path = tmp_path / "capillary.tif"
+    write_tiff(pulsatile_flow(), path)
+    viewer = make_napari_viewer_proxy(show=True)
+    viewer.window.resize(1400, 900)
+    open_in_viewer(path, viewer)
+    for _ in range(2):  # what is open is kept
+        open_workbench(viewer)
+        QApplication.processEvents()
+    (window,) = (w for w in QApplication.topLevelWidgets() if isinstance(w, QMainWindow))
+    right, below = Qt.DockWidgetArea.RightDockWidgetArea, Qt.DockWidgetArea.BottomDockWidgetArea
+    assert area_of(window, "acquisition_dock") == right
+    for name in ("velocity_dock", "diameter_dock", "event_dock", "heart_rate_dock"):
+        assert area_of(window, name) == below
+    assert len(window.findChildren(QWidget, "velocity_dock")) == 1
+    velocity = window.findChild(QWidget, "velocity_dock")
+    assert velocity is not None
+    assert velocity.isVisible()
+    assert (window.width(), window.height()) == (1400, 900)
+    height, _ = viewer.canvas.size
+    assert height > 350
