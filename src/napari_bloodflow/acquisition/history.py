@@ -10,6 +10,7 @@ from psygnal import Signal
 
 from napari_bloodflow.acquisition.metadata import ExperimentMetadata
 from napari_bloodflow.acquisition.roi import LineEndpoints
+from napari_bloodflow.analysis.registry import analysis_class
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -208,7 +209,7 @@ def _describe(before: EditState, after: EditState) -> str:
     if before.accepted != after.accepted:
         words.append("accept the file" if after.accepted else "reject the file")
     words += [
-        f"edit the {key.analysis_name}s of ROI {key.roi_id}"
+        f"edit the {analysis_class(key.analysis_name).decisions_name} of ROI {key.roi_id}"
         for key in after.edited_decisions(before)
     ]
     return ", ".join(words)

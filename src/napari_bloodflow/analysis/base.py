@@ -264,6 +264,7 @@ class Analysis:
     exclusive_group: str | None = None
     parent_name: ClassVar[str | None] = None
     keeps_decisions: ClassVar[bool] = False
+    decisions_name: ClassVar[str] = ""  # what they are about
     can_run: ClassVar[bool] = True
 
     def __init__(

@@ -6,6 +6,7 @@ window after it.
 
 from __future__ import annotations
 
+import math
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -17,7 +18,15 @@ __all__ = ["find_onsets", "find_peaks_after", "points_in"]
 
 
 def points_in(duration_ms: float, dt_s: float) -> int:
-    """Return how many lines of `dt_s` seconds a duration holds, half rounded to even."""
+    """Return how many lines of `dt_s` seconds a duration holds, half rounded to even.
+
+    Raises
+    ------
+    ValueError
+        If the line period is not above zero, or one of the two is not finite.
+    """
+    if not (0 < dt_s < math.inf and math.isfinite(duration_ms)):
+        raise ValueError(f"{duration_ms} ms cannot be counted in lines of {dt_s} s")
     return max(0, round(duration_ms / 1000.0 / dt_s))
 
 
@@ -40,7 +49,15 @@ def find_onsets(
     Returns
     -------
     ndarray of intp, shape (n_onsets,)
+        Missing samples are not beyond the threshold.
+
+    Raises
+    ------
+    ValueError
+        If the refractory period is negative.
     """
+    if refractory_points < 0:
+        raise ValueError(f"the refractory period must be 0 or more lines, not {refractory_points}")
     active = signal <= -abs(threshold) if negative else signal >= threshold
     starts = np.flatnonzero(active & ~np.concatenate(([False], active[:-1])))
     kept: list[int] = []

@@ -1,0 +1,209 @@
+"""Peaks measured in a trace, as the records, columns and summary values that CloudScope has."""
+
+from __future__ import annotations
+
+import itertools
+import math
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from napari_bloodflow.analysis.base import finite_or_none
+from napari_bloodflow.analysis.kernels.peak_features import (
+    NO_PEAK,
+    Crossing,
+    Feature,
+    PeakTraces,
+    level_crossings,
+    peak_features,
+)
+from napari_bloodflow.analysis.kernels.peaks import points_in
+from napari_bloodflow.analysis.sum_intensity_params import level_fractions
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping, Sequence
+
+    from numpy.typing import NDArray
+
+    from napari_bloodflow.analysis.peak_records import Peak
+
+__all__ = [
+    "DECISIONS_KEY",
+    "EVENTS_KEY",
+    "describe_peaks",
+    "flag_columns",
+    "peaks_summary",
+]
+
+EVENTS_KEY, DECISIONS_KEY = "peak_events", "peak_decisions"
+_BAD_LINES = "missing_or_saturated_lines"
+
+
+def describe_peaks(
+    peaks: Sequence[Peak],
+    time_s: NDArray[np.float64],
+    source: NDArray[np.float64],
+    is_good: NDArray[np.bool_] | None,
+    params: Mapping[str, Any],
+) -> tuple[Peak, ...]:
+    """Measure peaks.
+
+    Parameters
+    ----------
+    peaks : sequence of Peak
+        By onset.
+    time_s, source : ndarray of float64, shape (n_lines,)
+        Times, and the trace that peaks are measured in.
+    is_good : ndarray of bool, shape (n_lines,), or None
+        Lines whose values can be trusted; None for all. A peak with others has no numbers.
+    params : mapping
+        Detection parameters.
+
+    Returns
+    -------
+    tuple of Peak
+        With their records.
+    """
+    negative = params["polarity"] == "negative"
+    traces = PeakTraces(source, np.gradient(source, time_s), time_s, negative)
+    dt_s = float(time_s[1] - time_s[0])
+    fractions = level_fractions(params["level_fractions"])
+    baseline = points_in(params["baseline_window_ms"], dt_s)
+    width = max(1, points_in(params["width_search_window_ms"], dt_s))
+    end = time_s.size - 1
+    described = []
+    nexts = [peak.onset for peak in peaks[1:]] + [end]
+    for peak, next_onset in zip(peaks, nexts, strict=True):
+        is_bad = is_good is not None and not is_good[peak.onset : peak.peak + 1].all()
+        measured = NO_PEAK if is_bad else peak.peak
+        last = min(measured + width, next_onset, end)
+        crossings = level_crossings(traces, peak.onset, measured, fractions, last=last)
+        features = peak_features(traces, peak.onset, measured, crossings, baseline)
+        record = _record(peak, traces, crossings, features, str(params["detection_method"]))
+        if is_bad:
+            record |= {"status": _BAD_LINES, "warnings": ["lines of it are missing or saturated"]}
+            record["onset"]["value"] = record["peak"]["value"] = None
+            record["peak"]["amplitude"] = None
+        record["level_crossings"] = [_crossing_record(c, dt_s) for c in crossings]
+        described.append(replace(peak, record=record))
+    return _with_intervals(described)
+
+
+def _record(
+    peak: Peak,
+    traces: PeakTraces,
+    crossings: Iterable[Crossing],
+    features: Mapping[str, Feature],
+    method: str,
+) -> dict[str, Any]:
+    onset_value = float(traces.source[peak.onset])
+    top: dict[str, Any] = {"index": None, "time_sec": None, "value": None, "amplitude": None}
+    status, warnings = "peak_not_found", []
+    if peak.peak != NO_PEAK:
+        value = float(traces.source[peak.peak])
+        amplitude = onset_value - value if traces.negative else value - onset_value
+        top = {
+            "index": peak.peak,
+            "time_sec": float(traces.time_s[peak.peak]),
+            "value": finite_or_none(value),
+            "amplitude": finite_or_none(amplitude),
+        }
+        status = "ok"
+        if not amplitude > 0:
+            status, warnings = "non_positive_amplitude", ["the peak is not above the onset"]
+    return {
+        **peak.record,
+        "peak_id": peak.peak_id,
+        "status": status,
+        "warnings": warnings,
+        "onset": {
+            "index": peak.onset,
+            "time_sec": float(traces.time_s[peak.onset]),
+            "value": finite_or_none(onset_value),
+        },
+        "peak": top,
+        "detection_method": method,
+        "features": {name: _feature_record(value) for name, value in features.items()},
+        "origin": peak.origin,
+        "decision": peak.decision,
+        "found": list(peak.found) if peak.found else None,
+        "strength": peak.strength,
+    }
+
+
+def _feature_record(feature: Feature) -> dict[str, Any]:
+    status = "failed" if feature.reason else "ok"
+    return {"value": finite_or_none(feature.value), "status": status, "reason": feature.reason}
+
+
+def _crossing_record(crossing: Crossing, dt_s: float) -> dict[str, Any]:
+    width = crossing.right - crossing.left
+    return {
+        "fraction": crossing.fraction,
+        "value": finite_or_none(crossing.value),
+        "left_index": finite_or_none(crossing.left),
+        "right_index": finite_or_none(crossing.right),
+        "width": finite_or_none(width),
+        "width_sec": finite_or_none(width * dt_s),
+        "status": crossing.status,
+    }
+
+
+def _with_intervals(peaks: Sequence[Peak]) -> tuple[Peak, ...]:
+    """Add the times since the peak before."""
+    for before, peak in itertools.pairwise([None, *peaks]):
+        assert peak is not None
+        intervals = {"onset_to_onset_interval_sec": None, "peak_to_peak_interval_sec": None}
+        if before is not None:
+            for name in ("onset", "peak"):
+                times = [p.record[name]["time_sec"] for p in (before, peak)]
+                if None not in times:
+                    intervals[f"{name}_to_{name}_interval_sec"] = times[1] - times[0]
+        peak.record["intervals"] = intervals  # type: ignore[index]  # made just now
+    return tuple(peaks)
+
+
+def flag_columns(num_lines: int, peaks: Iterable[Peak]) -> dict[str, NDArray[Any]]:
+    """Return the columns that mark onsets and peaks."""
+    is_onset, is_peak = np.zeros(num_lines, dtype=bool), np.zeros(num_lines, dtype=bool)
+    onset_index, peak_id = np.full(num_lines, np.nan), np.full(num_lines, np.nan)
+    for peak in peaks:
+        is_onset[peak.onset] = True
+        lines = [peak.onset]
+        if peak.peak != NO_PEAK:
+            is_peak[peak.peak] = True
+            lines.append(peak.peak)
+        onset_index[lines] = peak.onset
+        peak_id[lines] = peak.peak_id
+    return {
+        "is_onset": is_onset,
+        "is_peak": is_peak,
+        "onset_index": onset_index,
+        "peak_id": peak_id,
+    }
+
+
+def peaks_summary(
+    summary: Mapping[str, Any], peaks: Sequence[Peak], decided: Iterable[Peak]
+) -> dict[str, Any]:
+    """Return the values of a summary that follow from its peaks and the decisions."""
+    amplitudes = [peak.amplitude for peak in peaks if peak.amplitude is not None]
+    status = "ok"
+    if summary.get("errors"):
+        status = "ok_with_errors"
+    elif summary.get("warnings") or any(peak.status != "ok" for peak in peaks):
+        status = "ok_with_warnings"
+    mean, median = (
+        (float(np.mean(amplitudes)), float(np.median(amplitudes)))
+        if amplitudes
+        else (math.nan, math.nan)
+    )
+    return {
+        "status": status,
+        "num_peaks": len(peaks),
+        "peak_amplitude_mean": finite_or_none(mean),
+        "peak_amplitude_median": finite_or_none(median),
+        EVENTS_KEY: [dict(peak.record) for peak in peaks],
+        DECISIONS_KEY: [peak.to_decided_record() for peak in decided],
+    }
