@@ -25,7 +25,14 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-__all__ = ["SMOOTH_COLUMN", "STATUS_COLUMN", "IntensityTraces", "detect_peaks", "iter_traces"]
+__all__ = [
+    "SMOOTH_COLUMN",
+    "STATUS_COLUMN",
+    "IntensityTraces",
+    "detect_peaks",
+    "iter_traces",
+    "smoothing_points",
+]
 
 SMOOTH_COLUMN = "df_f_smooth"
 """Column in which peaks are measured that were detected in units of noise."""
@@ -51,6 +58,8 @@ class IntensityTraces:
         What `source` was before smoothing, without gaps, for the detection in units of noise.
     is_good : ndarray of bool, shape (n_lines,), or None
         Lines whose values can be trusted, for the same.
+    sigma_points : float
+        By how many lines `source` is smoothed.
     summary : dict
         Values of the summary.
     """
@@ -60,6 +69,7 @@ class IntensityTraces:
     source: NDArray[np.float64]
     unsmoothed: NDArray[np.float64] | None
     is_good: NDArray[np.bool_] | None
+    sigma_points: float
     summary: dict[str, Any]
 
 
@@ -102,11 +112,14 @@ def iter_traces(
         "is_constant": bool(np.nanmax(sums) == np.nanmin(sums)),
     }
     unsmoothed = is_good = None
+    sigma = 0.0
     source_name = params["detection_source"]
     if params["detection_method"] == NOISE_SCALED:
         yield Progress(sums.size, sums.size, "smoothing")
-        source_name = SMOOTH_COLUMN
-        own, unsmoothed, noise = _own_columns(sums / image.shape[1], is_saturated, dt_s, params)
+        source_name, sigma = SMOOTH_COLUMN, smoothing_points(params, dt_s)
+        own, unsmoothed, noise = _own_columns(
+            sums / image.shape[1], is_saturated, dt_s, params, sigma
+        )
         columns |= own
         is_good = own[STATUS_COLUMN] == "ok"
         quality["num_lines_without_baseline"] = int(
@@ -115,7 +128,7 @@ def iter_traces(
         quality["df_f_smooth_sd"] = finite_or_none(noise)
     summary |= {"detection_source": source_name, "quality": quality}
     source = columns[source_name]
-    return IntensityTraces(time_s, columns, source, unsmoothed, is_good, summary)
+    return IntensityTraces(time_s, columns, source, unsmoothed, is_good, sigma, summary)
 
 
 def _standard_columns(
@@ -186,9 +199,9 @@ def _own_columns(
     is_saturated: NDArray[np.bool_],
     dt_s: float,
     params: Mapping[str, Any],
+    sigma: float,
 ) -> tuple[dict[str, NDArray[Any]], NDArray[np.float64], float]:
     """Return our columns, the change before smoothing, and the noise left after it."""
-    sigma = _sigma_points(params, dt_s)
     is_missing = ~np.isfinite(mean)
     index = np.arange(mean.size)
     filled = np.interp(index, index[~is_missing], mean[~is_missing])
@@ -211,7 +224,14 @@ def _own_columns(
     return columns, change, line_noise(change) * noise_left(sigma)
 
 
-def _sigma_points(params: Mapping[str, Any], dt_s: float) -> float:
+def smoothing_points(params: Mapping[str, Any], dt_s: float) -> float:
+    """Return the smoothing of `SMOOTH_COLUMN` in lines.
+
+    Raises
+    ------
+    ValueError
+        If these are too many.
+    """
     sigma = float(params["smoothing_ms"]) / 1e3 / dt_s
     if sigma > _MAX_SIGMA_POINTS:
         raise ValueError(
@@ -229,7 +249,7 @@ def detect_peaks(traces: IntensityTraces, params: Mapping[str, Any]) -> list[Pea
         found = find_transients(
             -traces.unsmoothed if negative else traces.unsmoothed,
             dt_s,
-            sigma_points=_sigma_points(params, dt_s),
+            sigma_points=traces.sigma_points,
             min_strength=params["min_strength"],
             min_distance_s=params["min_distance_ms"] / 1e3,
         )

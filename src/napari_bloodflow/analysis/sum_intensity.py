@@ -20,6 +20,7 @@ from napari_bloodflow.analysis.intensity_traces import (
     STATUS_COLUMN,
     detect_peaks,
     iter_traces,
+    smoothing_points,
 )
 from napari_bloodflow.analysis.peak_measurement import (
     DECISIONS_KEY,
@@ -277,13 +278,23 @@ class SumIntensity(Analysis):
         known = self.params_model.model_fields
         params = self.check_params({k: v for k, v in self.detection_params.items() if k in known})
         source = earlier.summary.get("detection_source", params["detection_source"])
-        traces, table = self._column(str(source)), earlier.table
+        trace, table = self._column(str(source)), earlier.table
         assert table is not None
         time_s = self._column("time_sec")
         is_good = None
         if STATUS_COLUMN in table.columns:
             is_good = (table[STATUS_COLUMN] == "ok").to_numpy()
-        described = describe_peaks(sorted(peaks, key=_by_onset), time_s, traces, is_good, params)
+        sigma = 0.0
+        if source == SMOOTH_COLUMN:
+            sigma = smoothing_points(params, float(time_s[1] - time_s[0]))
+        described = describe_peaks(
+            sorted(peaks, key=_by_onset),
+            time_s,
+            trace,
+            params,
+            is_good=is_good,
+            sigma_points=sigma,
+        )
         _, aside = read_peaks(earlier.summary.get(EVENTS_KEY))
         summary = {
             **earlier.summary,
@@ -332,7 +343,14 @@ class SumIntensity(Analysis):
         decided = shifted(read_decided(earlier.summary.get(DECISIONS_KEY)), moved_by)
         tolerance = max(1, round(_SAME_PEAK_S / dt_s))
         peaks = merged_peaks(detected, decided, num_lines, tolerance)
-        described = describe_peaks(peaks, traces.time_s, traces.source, traces.is_good, params)
+        described = describe_peaks(
+            peaks,
+            traces.time_s,
+            traces.source,
+            params,
+            is_good=traces.is_good,
+            sigma_points=traces.sigma_points,
+        )
         table = pd.DataFrame({**traces.columns, **flag_columns(num_lines, described)})
         order = [*cls.standard_columns, *cls.own_columns]
         table = table[[name for name in order if name in table.columns]]
