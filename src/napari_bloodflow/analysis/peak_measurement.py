@@ -82,7 +82,7 @@ def describe_peaks(
     end = time_s.size - 1
     described = []
     feet = _feet(peaks, math.ceil(_FOOT_SIGMAS * sigma_points))
-    for peak, foot, next_foot in zip(peaks, feet, [*feet[1:], end], strict=True):
+    for peak, foot, next_foot in zip(peaks, feet, [*feet[1:], end], strict=False):
         is_bad = is_good is not None and not is_good[foot : peak.peak + 1].all()
         measured = NO_PEAK if is_bad else peak.peak
         last = min(measured + width, next_foot, end)
