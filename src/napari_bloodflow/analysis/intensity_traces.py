@@ -56,8 +56,6 @@ class IntensityTraces:
         The trace that peaks are measured in.
     unsmoothed : ndarray of float64, shape (n_lines,), or None
         What `source` was before smoothing, without gaps, for the detection in units of noise.
-    is_good : ndarray of bool, shape (n_lines,), or None
-        Lines whose values can be trusted, for the same.
     sigma_points : float
         By how many lines `source` is smoothed.
     summary : dict
@@ -68,7 +66,6 @@ class IntensityTraces:
     columns: dict[str, NDArray[Any]]
     source: NDArray[np.float64]
     unsmoothed: NDArray[np.float64] | None
-    is_good: NDArray[np.bool_] | None
     sigma_points: float
     summary: dict[str, Any]
 
@@ -111,7 +108,7 @@ def iter_traces(
         "saturation_level": limit,
         "is_constant": bool(np.nanmax(sums) == np.nanmin(sums)),
     }
-    unsmoothed = is_good = None
+    unsmoothed = None
     sigma = 0.0
     source_name = params["detection_source"]
     if params["detection_method"] == NOISE_SCALED:
@@ -121,14 +118,13 @@ def iter_traces(
             sums / image.shape[1], is_saturated, dt_s, params, sigma
         )
         columns |= own
-        is_good = own[STATUS_COLUMN] == "ok"
         quality["num_lines_without_baseline"] = int(
             np.count_nonzero(own[STATUS_COLUMN] == "no_baseline")
         )
         quality["df_f_smooth_sd"] = finite_or_none(noise)
     summary |= {"detection_source": source_name, "quality": quality}
     source = columns[source_name]
-    return IntensityTraces(time_s, columns, source, unsmoothed, is_good, sigma, summary)
+    return IntensityTraces(time_s, columns, source, unsmoothed, sigma, summary)
 
 
 def _standard_columns(

@@ -49,7 +49,6 @@ def describe_peaks(
     source: NDArray[np.float64],
     params: Mapping[str, Any],
     *,
-    is_good: NDArray[np.bool_] | None = None,
     sigma_points: float = 0.0,
 ) -> tuple[Peak, ...]:
     """Measure peaks.
@@ -59,11 +58,9 @@ def describe_peaks(
     peaks : sequence of Peak
         By onset.
     time_s, source : ndarray of float64, shape (n_lines,)
-        Times, and the trace that peaks are measured in.
+        Times, and the trace that peaks are measured in. A peak with missing values has no numbers.
     params : mapping
         Detection parameters.
-    is_good : ndarray of bool, shape (n_lines,), optional
-        Lines whose values can be trusted; by default all. A peak with others has no numbers.
     sigma_points : float, optional
         By how many lines a Gaussian smoothed the trace. It begins to rise so much before the onset
         and takes longer, which is allowed for.
@@ -83,7 +80,7 @@ def describe_peaks(
     described = []
     feet = _feet(peaks, math.ceil(_FOOT_SIGMAS * sigma_points))
     for peak, foot, next_foot in zip(peaks, feet, [*feet[1:], end], strict=False):
-        is_bad = is_good is not None and not is_good[foot : peak.peak + 1].all()
+        is_bad = not np.isfinite(source[foot : peak.peak + 1]).all()
         measured = NO_PEAK if is_bad else peak.peak
         last = min(measured + width, next_foot, end)
         crossings = level_crossings(traces, foot, measured, fractions, last=last)

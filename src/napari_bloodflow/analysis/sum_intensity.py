@@ -281,9 +281,6 @@ class SumIntensity(Analysis):
         trace, table = self._column(str(source)), earlier.table
         assert table is not None
         time_s = self._column("time_sec")
-        is_good = None
-        if STATUS_COLUMN in table.columns:
-            is_good = (table[STATUS_COLUMN] == "ok").to_numpy()
         sigma = 0.0
         if source == SMOOTH_COLUMN:
             sigma = smoothing_points(params, float(time_s[1] - time_s[0]))
@@ -292,7 +289,6 @@ class SumIntensity(Analysis):
             time_s,
             trace,
             params,
-            is_good=is_good,
             sigma_points=sigma,
         )
         _, aside = read_peaks(earlier.summary.get(EVENTS_KEY))
@@ -348,7 +344,6 @@ class SumIntensity(Analysis):
             traces.time_s,
             traces.source,
             params,
-            is_good=traces.is_good,
             sigma_points=traces.sigma_points,
         )
         table = pd.DataFrame({**traces.columns, **flag_columns(num_lines, described)})

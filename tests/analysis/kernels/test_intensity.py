@@ -1,75 +1,112 @@
-"""The sum intensity traces and peaks are the numbers CloudScope wrote."""
+"""Traces of the sum intensity: missing lines stay where they are, inputs are checked."""
 
 from __future__ import annotations
 
-import json
-from pathlib import Path
+from typing import Any
 
 import numpy as np
-import pandas as pd
 import pytest
-import tifffile
+from hypothesis import given
+from hypothesis import strategies as st
 
-from napari_bloodflow.analysis.kernels import intensity, peaks
-
-_FOLDER = Path(__file__).parents[2] / "data" / "cloudscope" / "aug2026"
-
-
-@pytest.mark.parametrize("name", ["k01_velocity.tif", "k04_sum_intensity.tif"])
-def test_every_column_is_that_of_the_fixture(name: str) -> None:
-    sidecar = json.loads((_FOLDER / f"{name}.json").read_text(encoding="utf-8"))
-    table = pd.read_csv(_FOLDER / f"{name}.sum_intensity.csv")
-    image = tifffile.imread(_FOLDER / name)
-    rois = {roi["roi_id"]: roi["data"] for roi in sidecar["rois"]}
-    records = [r for r in sidecar["analysis"] if r["analysis_name"] == "sum_intensity"]
-    assert records
-    for record in records:
-        params, roi = record["detection_params"], rois[record["roi_id"]]
-        rows = table[table["roi_id"] == record["roi_id"]]
-        time_s, dt_s = rows["time_sec"].to_numpy(), record["summary"]["seconds_per_line"]
-        part = image[roi["row_start"] : roi["row_stop"], roi["col_start"] : roi["col_stop"]]
-        traces = {"sum_intensity": intensity.line_sums(part, params["window_radius_points"])}
-        mean = traces["norm_sum_intensity"] = traces["sum_intensity"] / part.shape[1]
-        size = params["median_filter_kernel_points"] if params["filter_method"] == "median" else 1
-        trace = traces["filtered_norm_sum_intensity"] = intensity.running_median(mean, size)
-        if params["detrend_method"] == "single_exponential":
-            trace, problem = intensity.detrend_exponential(trace, time_s)
-            assert problem is None
-        traces["detrended_norm_sum_intensity"] = trace
-        f0 = params["manual_f0_baseline"]
-        if params["baseline_method"] == "percentile":
-            f0 = intensity.baseline_f0(trace, params["baseline_percentile"])
-        traces["df_f_signal"] = intensity.relative_change(trace, f0)
-        traces["d_df_f_signal"] = np.gradient(traces["df_f_signal"], time_s)
-        for column, values in traces.items():
-            np.testing.assert_allclose(values, rows[column], rtol=1e-12, atol=1e-12)
-
-        source = traces[params["detection_source"]]
-        derivative = params["detection_method"] == "derivative_threshold"
-        negative = params["polarity"] == "negative"
-        onsets = peaks.find_onsets(
-            np.gradient(source, time_s) if derivative else source,
-            params["derivative_threshold_per_sec" if derivative else "absolute_threshold"],
-            negative=negative,
-            refractory_points=peaks.points_in(params["refractory_period_ms"], dt_s),
-        )
-        found = peaks.find_peaks_after(
-            source,
-            onsets,
-            negative=negative,
-            search_points=peaks.points_in(params["peak_search_window_ms"], dt_s),
-        )
-        events = record["summary"]["peak_events"]
-        assert onsets.tolist() == [event["onset"]["index"] for event in events]
-        assert found.tolist() == [event["peak"]["index"] for event in events]
+from napari_bloodflow.analysis.kernels import intensity
 
 
-def test_an_image_without_lines_is_refused() -> None:
+def sums(image: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
+    return np.concatenate(list(intensity.iter_line_sums(image)))
+
+
+@pytest.mark.parametrize("shape", [(0, 4), (4, 0), (4,), (2, 3, 4)])
+def test_an_image_without_lines_or_columns_is_refused(shape: tuple[int, ...]) -> None:
     with pytest.raises(ValueError, match="lines and columns"):
-        intensity.line_sums(np.zeros((0, 4)), 6)
+        intensity.iter_line_sums(np.zeros(shape))
 
 
-def test_a_constant_trace_is_not_detrended_and_says_why() -> None:
-    detrended, problem = intensity.detrend_exponential(np.ones(9), np.arange(9.0))
-    np.testing.assert_array_equal(detrended, np.ones(9))
-    assert problem is not None
+@pytest.mark.parametrize("kind", [complex, "datetime64[s]", object])
+def test_pixels_must_be_numbers(kind: Any) -> None:
+    with pytest.raises(ValueError, match="must be numbers"):
+        intensity.iter_line_sums(np.zeros((3, 3), dtype=kind))
+
+
+def test_integers_do_not_overflow() -> None:
+    image = np.full((3, 1000), 65535, np.uint16)
+    assert sums(image).tolist() == [65_535_000.0] * 3
+
+
+def test_chunks_make_no_difference() -> None:
+    image = np.random.default_rng(1).integers(0, 9, (9000, 1000), dtype=np.uint8)
+    assert len(list(intensity.iter_line_sums(image))) > 1
+    np.testing.assert_array_equal(sums(image), image.sum(axis=1))
+
+
+@pytest.mark.parametrize("bad", [np.nan, np.inf, -np.inf, 1e300])
+def test_a_bad_pixel_costs_its_line_only(bad: float) -> None:
+    image = np.ones((50, 4))
+    image[20, 2] = bad
+    found = sums(image)
+    assert np.flatnonzero(np.isnan(found)).tolist() == [20]
+    averaged = intensity.mean_of_neighbours(found, 3)
+    assert np.flatnonzero(np.isnan(averaged)).tolist() == list(range(17, 24))
+    filtered = intensity.running_median(averaged, 5)
+    assert np.flatnonzero(np.isnan(filtered)).tolist() == list(range(15, 26))
+    assert (filtered[26:] == 4.0).all()
+
+
+@given(
+    size=st.integers(1, 60),
+    radius=st.integers(0, 80),
+    seed=st.integers(0, 1000),
+)
+def test_the_average_is_that_of_each_window(size: int, radius: int, seed: int) -> None:
+    trace = np.random.default_rng(seed).normal(size=size)
+    expected = [trace[max(0, i - radius) : i + radius + 1].mean() for i in range(size)]
+    np.testing.assert_allclose(
+        intensity.mean_of_neighbours(trace, radius), expected, rtol=1e-12, atol=1e-12
+    )
+
+
+def test_a_huge_line_does_not_spoil_those_far_away() -> None:
+    trace = np.ones(100)
+    trace[10] = 1e29
+    assert (intensity.mean_of_neighbours(trace, 3)[30:] == 1.0).all()
+
+
+def test_a_negative_radius_is_refused() -> None:
+    with pytest.raises(ValueError, match="radius"):
+        intensity.mean_of_neighbours(np.ones(5), -1)
+
+
+@pytest.mark.parametrize("trace", [np.ones(9), np.arange(3.0), np.array([1, 2, np.nan, 4, 5, 6])])
+def test_what_cannot_be_detrended_is_left_and_says_why(trace: np.ndarray[Any, Any]) -> None:
+    detrended, problem, is_failure = intensity.detrend_exponential(trace, np.arange(trace.size))
+    np.testing.assert_array_equal(detrended, trace)
+    assert "missing values" in problem
+    assert not is_failure
+
+
+def test_bleaching_is_taken_out() -> None:
+    time_s = np.arange(500) * 0.01
+    detrended, problem, _ = intensity.detrend_exponential(80 * np.exp(-time_s) + 20, time_s)
+    assert problem == ""
+    np.testing.assert_allclose(detrended, 100, rtol=1e-6)
+
+
+@pytest.mark.parametrize("f0", [0.0, np.nan, np.inf])
+def test_df_f_needs_a_baseline(f0: float) -> None:
+    with pytest.raises(ValueError, match="not defined"):
+        intensity.relative_change(np.ones(3), f0)
+
+
+def test_without_finite_values_there_is_no_f0() -> None:
+    assert np.isnan(intensity.baseline_f0(np.full(4, np.nan), 20.0))
+
+
+def test_saturated_lines_are_those_at_the_limit_of_a_converter() -> None:
+    image = np.full((10, 40), 100, np.uint16)
+    image[3, :2] = 4095
+    image[5, 0] = 4095
+    lines, limit = intensity.saturated_lines(image)
+    assert (np.flatnonzero(lines).tolist(), limit) == ([3], 4095)
+    image[image == 4095] = 4000
+    assert intensity.saturated_lines(image)[1] is None
+    assert intensity.saturated_lines(image.astype(float))[1] is None

@@ -28,7 +28,7 @@ __all__ = [
 ]
 
 _SCALES_S = (0.02, 0.04, 0.08, 0.16, 0.32)
-_MIN_DIP = 3.0
+_MIN_DIP, _DROP = 3.0, 0.25
 _LATE_SIGMAS = 0.8
 _NEAREST_PEAK_S = 0.06
 _GAUSSIAN_MAD = 1.4826
@@ -157,6 +157,7 @@ def find_transients(
         is_last = number + 1 == len(found)
         stop = trace.size if is_last else max(found[number + 1][0], middle + 2)
         reach = max(scale + scale // 2, round(_NEAREST_PEAK_S / dt_s)) + 1
+        stop = _first_drop(smooth, middle, stop, scale, dip)
         peak = _climb(smooth, middle, reach, stop)
         if peaks and smooth[peaks[-1] : peak + 1].min(initial=np.inf) > (
             min(smooth[peaks[-1]], smooth[peak]) - dip
@@ -213,6 +214,15 @@ def _quiet_spread(step: NDArray[np.float64], scale: int) -> float:
     middle = np.median(parts, axis=1, keepdims=True)
     spread = _GAUSSIAN_MAD * np.median(np.abs(parts - middle), axis=1)
     return float(np.percentile(spread, _QUIET_PERCENT)) * _QUIET_BIAS
+
+
+def _first_drop(smooth: NDArray[np.float64], start: int, stop: int, scale: int, dip: float) -> int:
+    """Return where the trace has fallen by a quarter of the rise, and by more than noise would."""
+    after = smooth[start:stop]
+    highest = np.maximum.accumulate(after)
+    base = smooth[max(0, start - scale) : start + 1].min()
+    has_dropped = highest - after > np.maximum(dip, _DROP * (highest - base))
+    return start + int(np.argmax(has_dropped)) if has_dropped.any() else stop
 
 
 def _climb(smooth: NDArray[np.float64], start: int, reach: int, stop: int) -> int:
