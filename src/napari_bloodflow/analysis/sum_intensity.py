@@ -236,7 +236,14 @@ class SumIntensity(Analysis):
         )
 
     def _next_id(self) -> int:
-        return max((peak.peak_id for peak in self.peaks), default=0) + 1
+        peaks, aside = read_peaks(self.result.summary.get(EVENTS_KEY))
+        taken = [peak.peak_id for peak in peaks]
+        taken += [
+            record["peak_id"]
+            for _, record, _ in aside
+            if isinstance(record, dict) and isinstance(record.get("peak_id"), int)
+        ]
+        return max(0, *taken, 0) + 1
 
     def _line_at(self, time_s: float) -> int:
         time = self._column("time_sec")
