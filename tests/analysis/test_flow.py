@@ -40,9 +40,9 @@ def scan(path: Path, first_line: int = 0) -> AcqImage:
 
 @pytest.fixture(scope="module")
 def saved(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    acq = scan(tmp_path_factory.mktemp("flow") / "vessel.tif")
-    acq.save()
-    return acq.path
+    path = tmp_path_factory.mktemp("flow") / "vessel.tif"
+    scan(path).save()
+    return path
 
 
 @pytest.fixture
@@ -179,6 +179,6 @@ def test_what_does_not_fit_is_refused(acq: AcqImage, saved: Path) -> None:
 def test_without_calibration_there_is_no_flow(acq: AcqImage) -> None:
     for analysis in both(acq):
         give(analysis)
-    acq.apply_metadata_patch("image_header_metadata", {"physical_unit_y": None})
+    acq.apply_metadata_patch("acq_image_header", {"physical_unit_y": None})
     with pytest.raises(AnalysisError, match="not calibrated"):
         volume_flow(*both(acq))
