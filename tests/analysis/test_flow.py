@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pandas as pd
 import pytest
+import tifffile
 
 from napari_bloodflow import AcqImage, RectRoiBounds
 from napari_bloodflow.analysis.base import Analysis, AnalysisResult
@@ -176,9 +177,12 @@ def test_what_does_not_fit_is_refused(acq: AcqImage, saved: Path) -> None:
         volume_flow(velocity, diameter)
 
 
-def test_without_calibration_there_is_no_flow(acq: AcqImage) -> None:
-    for analysis in both(acq):
-        give(analysis)
-    acq.apply_metadata_patch("acq_image_header", {"physical_unit_y": None})
+def test_without_calibration_there_is_no_flow(saved: Path, tmp_path: Path) -> None:
+    tifffile.imwrite(tmp_path / "bare.tif", tifffile.imread(saved)[:400])
+    acq = AcqImage(tmp_path / "bare.tif")
+    acq.rois.create(RectRoiBounds(0, 400, 0, 64))
+    acq.rois.create(RectRoiBounds(0, 400, 64, 160))
+    for key in (VELOCITY, DIAMETER):
+        acq.analysis_set.run_analysis(key)
     with pytest.raises(AnalysisError, match="not calibrated"):
         volume_flow(*both(acq))
