@@ -27,6 +27,7 @@ from napari_bloodflow.errors import AnalysisCancelled, AnalysisError, ParameterE
 from napari_bloodflow.synthetic import SyntheticKymograph, intensity_transients
 
 KNOWN = Calibration(0.002, 0.5, "user", is_known=True)
+FITTING = "fitting the bleaching curve"
 KEY = AnalysisKey("sum_intensity", 0, 1)
 
 
@@ -138,6 +139,19 @@ def test_progress_is_told_and_cancelling_keeps_the_earlier_result(
     with pytest.raises(AnalysisCancelled):
         analyses.run_analysis(KEY, context=RunContext(is_cancelled=lambda: len(seen) > 0))
     assert analysis.result is before
+
+
+def test_a_fit_that_takes_long_can_be_cancelled() -> None:
+    trend = np.linspace(100, 150, 200_000)
+    noise = np.random.default_rng(1).normal(size=trend.size)
+    texts: list[str] = []
+    context = RunContext(
+        progress=lambda p: texts.append(p.text), is_cancelled=lambda: texts.count(FITTING) > 1
+    )
+    analyses = AnalysisSet(OneRoi((trend + noise)[:, np.newaxis]))
+    with pytest.raises(AnalysisCancelled):
+        analyses.run_analysis(KEY, context=context)
+    assert texts[-2:] == [FITTING] * 2
 
 
 def test_methods_agree_on_the_standard_traces(truth: SyntheticKymograph) -> None:

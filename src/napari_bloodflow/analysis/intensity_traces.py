@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from concurrent.futures import ThreadPoolExecutor, wait
 from dataclasses import dataclass
+from threading import Event
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -40,6 +42,7 @@ STATUS_COLUMN = "status"
 """Column that says why a line has no `SMOOTH_COLUMN`; ``ok`` if it has."""
 
 _MAX_SIGMA_POINTS = 2000
+_PROGRESS_S = 0.05
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -101,7 +104,7 @@ def iter_traces(
         raise ValueError("every line of the ROI has missing pixels (NaN or infinite)")
     is_saturated, limit = intensity.saturated_lines(image)
     time_s = np.arange(sums.size, dtype=np.float64) * dt_s
-    columns, summary = _standard_columns(sums, image.shape[1], time_s, params)
+    columns, summary = yield from _standard_columns(sums, image.shape[1], time_s, params)
     quality: dict[str, Any] = {
         "num_missing_lines": int(np.count_nonzero(~np.isfinite(sums))),
         "num_saturated_lines": int(np.count_nonzero(is_saturated)),
@@ -132,7 +135,7 @@ def _standard_columns(
     num_columns: int,
     time_s: NDArray[np.float64],
     params: Mapping[str, Any],
-) -> tuple[dict[str, NDArray[Any]], dict[str, Any]]:
+) -> Generator[Progress, None, tuple[dict[str, NDArray[Any]], dict[str, Any]]]:
     """Compute CloudScope's traces, in its order of steps."""
     warnings: list[str] = []
     errors: list[str] = []
@@ -143,7 +146,7 @@ def _standard_columns(
         warnings.append(f"median_filter_kernel_points was even; using {size + 1} points instead")
     filtered = detrended = intensity.running_median(mean, size)
     if params["detrend_method"] == "single_exponential":
-        detrended, problem, is_failure = intensity.detrend_exponential(filtered, time_s)
+        detrended, problem, is_failure = yield from _detrended(filtered, time_s)
         if problem:
             (errors if is_failure else warnings).append(problem)
     f0 = params["manual_f0_baseline"]
@@ -188,6 +191,22 @@ def _standard_columns(
         },
     }
     return columns, summary
+
+
+def _detrended(
+    trace: NDArray[np.float64], time_s: NDArray[np.float64]
+) -> Generator[Progress, None, tuple[NDArray[np.float64], str, bool]]:
+    """Take out bleaching in a thread, because a fit cannot be left and entered again."""
+    is_left = Event()
+    with ThreadPoolExecutor(1) as pool:
+        fit = pool.submit(intensity.detrend_exponential, trace, time_s, is_left.is_set)
+        try:
+            while not fit.done():
+                wait((fit,), timeout=_PROGRESS_S)
+                yield Progress(trace.size, trace.size, "fitting the bleaching curve")
+        finally:
+            is_left.set()
+        return fit.result()
 
 
 def _own_columns(

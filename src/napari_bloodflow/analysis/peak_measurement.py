@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import itertools
 import math
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
@@ -22,7 +21,7 @@ from napari_bloodflow.analysis.kernels.peaks import points_in
 from napari_bloodflow.analysis.sum_intensity_params import level_fractions
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping, Sequence
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
 
     from numpy.typing import NDArray
 
@@ -50,8 +49,8 @@ def describe_peaks(
     params: Mapping[str, Any],
     *,
     sigma_points: float = 0.0,
-) -> tuple[Peak, ...]:
-    """Measure peaks.
+) -> Iterator[Peak]:
+    """Measure peaks, one after the other.
 
     Parameters
     ----------
@@ -65,10 +64,10 @@ def describe_peaks(
         By how many lines a Gaussian smoothed the trace. It begins to rise so much before the onset
         and takes longer, which is allowed for.
 
-    Returns
-    -------
-    tuple of Peak
-        With their records.
+    Yields
+    ------
+    Peak
+        With its record.
     """
     negative = params["polarity"] == "negative"
     traces = PeakTraces(source, np.gradient(source, time_s), time_s, negative)
@@ -77,7 +76,7 @@ def describe_peaks(
     baseline = points_in(params["baseline_window_ms"], dt_s)
     width = max(1, points_in(params["width_search_window_ms"], dt_s))
     end = time_s.size - 1
-    described = []
+    before: Mapping[str, Any] | None = None
     feet = _feet(peaks, math.ceil(_FOOT_SIGMAS * sigma_points))
     for peak, foot, next_foot in zip(peaks, feet, [*feet[1:], end], strict=False):
         is_bad = not np.isfinite(source[foot : peak.peak + 1]).all()
@@ -92,12 +91,16 @@ def describe_peaks(
             "features": {name: _feature_record(value) for name, value in features.items()},
             "level_crossings": [_crossing_record(crossing, dt_s) for crossing in crossings],
         }
+        record["intervals"] = {
+            f"{name}_to_{name}_interval_sec": _since(before, record, name)
+            for name in ("onset", "peak")
+        }
+        before = record
         if is_bad:
             record |= {"status": _BAD_LINES, "warnings": ["lines of it are missing or saturated"]}
             record["onset"]["value"] = record["peak"]["value"] = None
             record["peak"]["amplitude"] = None
-        described.append(replace(peak, record=record))
-    return _with_intervals(described)
+        yield replace(peak, record=record)
 
 
 def _feet(peaks: Sequence[Peak], num_before: int) -> list[int]:
@@ -172,18 +175,10 @@ def _crossing_record(crossing: Crossing, dt_s: float) -> dict[str, Any]:
     }
 
 
-def _with_intervals(peaks: Sequence[Peak]) -> tuple[Peak, ...]:
-    """Add the times since the peak before."""
-    for before, peak in itertools.pairwise([None, *peaks]):
-        assert peak is not None
-        intervals = {"onset_to_onset_interval_sec": None, "peak_to_peak_interval_sec": None}
-        if before is not None:
-            for name in ("onset", "peak"):
-                times = [p.record[name]["time_sec"] for p in (before, peak)]
-                if None not in times:
-                    intervals[f"{name}_to_{name}_interval_sec"] = times[1] - times[0]
-        peak.record["intervals"] = intervals  # type: ignore[index]  # made just now
-    return tuple(peaks)
+def _since(before: Mapping[str, Any] | None, record: Mapping[str, Any], name: str) -> float | None:
+    """Return the time since the onset, or the peak, of the transient before."""
+    times = (None if before is None else before[name]["time_sec"], record[name]["time_sec"])
+    return None if times[0] is None or times[1] is None else times[1] - times[0]
 
 
 def flag_columns(num_lines: int, peaks: Iterable[Peak]) -> dict[str, NDArray[Any]]:

@@ -51,6 +51,7 @@ if TYPE_CHECKING:
 __all__ = ["SumIntensity"]
 
 _SAME_PEAK_S = 0.01
+_PEAKS_PER_STEP = 200
 
 
 class SumIntensity(Analysis):
@@ -291,12 +292,8 @@ class SumIntensity(Analysis):
         sigma = 0.0
         if source == SMOOTH_COLUMN:
             sigma = smoothing_points(params, float(time_s[1] - time_s[0]))
-        described = describe_peaks(
-            sorted(peaks, key=_by_onset),
-            time_s,
-            trace,
-            params,
-            sigma_points=sigma,
+        described = tuple(
+            describe_peaks(sorted(peaks, key=_by_onset), time_s, trace, params, sigma_points=sigma)
         )
         _, aside = read_peaks(earlier.summary.get(EVENTS_KEY))
         summary = {
@@ -340,19 +337,19 @@ class SumIntensity(Analysis):
         except ValueError as error:
             raise AnalysisError(f"sum intensity: {error}") from None
         num_lines = traces.time_s.size
-        yield Progress(num_lines, num_lines, "measuring peaks")
         earlier = inputs.earlier or AnalysisResult({})
         moved_by = _first_line(earlier.summary, inputs) - inputs.state.roi_bounds[0]
         decided = shifted(read_decided(earlier.summary.get(DECISIONS_KEY)), moved_by)
         tolerance = max(1, round(_SAME_PEAK_S / dt_s))
         peaks = merged_peaks(detected, decided, num_lines, tolerance)
-        described = describe_peaks(
-            peaks,
-            traces.time_s,
-            traces.source,
-            params,
-            sigma_points=traces.sigma_points,
-        )
+        described: list[Peak] = []
+        for peak in describe_peaks(
+            peaks, traces.time_s, traces.source, params, sigma_points=traces.sigma_points
+        ):
+            if len(described) % _PEAKS_PER_STEP == 0:
+                text = f"peak {peak.peak_id} of {len(peaks)}"
+                yield Progress(num_lines, num_lines, text)
+            described.append(peak)
         table = pd.DataFrame({**traces.columns, **flag_columns(num_lines, described)})
         order = [*cls.standard_columns, *cls.own_columns]
         table = table[[name for name in order if name in table.columns]]

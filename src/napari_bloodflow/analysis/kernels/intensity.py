@@ -8,15 +8,14 @@ stays in the lines that it belongs to.
 from __future__ import annotations
 
 import math
-import warnings
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from scipy.ndimage import maximum_filter1d, median_filter
-from scipy.optimize import OptimizeWarning, curve_fit
+from scipy.optimize import leastsq
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
 
     from numpy.typing import NDArray
 
@@ -32,6 +31,7 @@ __all__ = [
 
 _MIN_FIT_POINTS = 4
 _MAX_FIT_EVALUATIONS = 10_000
+_CONVERGED = (1, 2, 3, 4)
 _CHUNK_PIXELS = 4_000_000
 # Numbers that no detector gives, and whose sums lose all others.
 _ABSURD = 1e30
@@ -181,9 +181,20 @@ def running_median(trace: NDArray[np.float64], size: int) -> NDArray[np.float64]
 
 
 def detrend_exponential(
-    trace: NDArray[np.float64], time_s: NDArray[np.float64]
+    trace: NDArray[np.float64],
+    time_s: NDArray[np.float64],
+    is_cancelled: Callable[[], bool] = lambda: False,
 ) -> tuple[NDArray[np.float64], str, bool]:
     """Subtract a fitted ``a exp(-b t) + c`` and add the fit's first value back.
+
+    The fit is that of :func:`scipy.optimize.curve_fit`. A trend that is nearly straight takes
+    thousands of steps, seconds for long traces.
+
+    Parameters
+    ----------
+    trace, time_s : ndarray of float64, shape (n_lines,)
+    is_cancelled : callable, optional
+        Asked at every step.
 
     Returns
     -------
@@ -193,23 +204,34 @@ def detrend_exponential(
         Why nothing was fitted; empty if it was.
     is_failure : bool
         True if there was something to fit.
+
+    Raises
+    ------
+    InterruptedError
+        If it was cancelled.
     """
     if trace.size < _MIN_FIT_POINTS or not np.isfinite(trace).all() or np.ptp(trace) == 0:
         return trace.copy(), "too few, constant or missing values to fit a bleaching curve", False
 
-    def bleaching(t: NDArray[np.float64], a: float, b: float, c: float) -> NDArray[np.float64]:
-        return a * np.exp(-b * t) + c
+    def bleaching(params: NDArray[np.float64]) -> NDArray[np.float64]:
+        if is_cancelled():
+            raise InterruptedError("the fit was cancelled")
+        curve: NDArray[np.float64] = params[0] * np.exp(-params[1] * time_s) + params[2]
+        return curve
+
+    def residual(params: NDArray[np.float64]) -> NDArray[np.float64]:
+        return bleaching(params) - trace
 
     first, last = float(trace[0]), float(trace[-1])
-    start = (first - last, 1.0 / float(time_s[-1] - time_s[0]), last)
-    try:
-        # A poorly determined covariance is no failure: only the curve is used.
-        with warnings.catch_warnings(), np.errstate(all="ignore"):
-            warnings.simplefilter("ignore", OptimizeWarning)
-            found, _ = curve_fit(bleaching, time_s, trace, p0=start, maxfev=_MAX_FIT_EVALUATIONS)
-            fit = bleaching(time_s, *found)
-    except (RuntimeError, ValueError) as error:
-        return trace.copy(), f"the bleaching curve could not be fitted: {error}", True
+    start = [first - last, 1.0 / float(time_s[-1] - time_s[0]), last]
+    with np.errstate(all="ignore"):
+        found, _, _, message, reason = leastsq(
+            residual, start, full_output=True, maxfev=_MAX_FIT_EVALUATIONS
+        )
+        fit = bleaching(found)
+    if reason not in _CONVERGED:
+        text = " ".join(message.split())
+        return trace.copy(), f"the bleaching curve could not be fitted: {text}", True
     if not np.isfinite(fit).all():
         return trace.copy(), "the fitted bleaching curve is not finite", True
     return trace - fit + fit[0], "", False
