@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import pandas as pd
 import pytest
 
-from napari_bloodflow import AcqImage
+from napari_bloodflow import AcqImage, RectRoiBounds
 from napari_bloodflow.analysis.sum_intensity import SumIntensity
 from napari_bloodflow.analysis.sum_intensity_params import preset
 from tests.storage.cloudscope_like import CloudScopeLike
@@ -169,6 +169,31 @@ def test_edits_of_peaks_are_undone_and_made_again(image: Path) -> None:
     acq.history.redo()
     acq.history.redo()
     assert measured.peaks == edited
+
+
+def test_a_run_is_no_edit_that_could_be_undone(image: Path) -> None:
+    acq = AcqImage(image)
+    acq.analysis_set.run_analysis(FIRST)
+    acq.analysis_set.run_analysis(FIRST, preset("noise"))
+    assert not acq.history.can_undo
+    intensity_of(acq).reject(1)
+    acq.analysis_set.run_analysis(FIRST)
+    assert acq.history.undo() == "edit the peaks of ROI 1"
+    assert intensity_of(acq).rejected_peaks == ()
+    assert not acq.history.can_undo
+
+
+def test_decisions_about_cloudscopes_peaks_stand_when_the_roi_is_resized(image: Path) -> None:
+    acq = AcqImage(image)
+    measured = intensity_of(acq)
+    gone = measured.peaks[2]
+    measured.reject(3)
+    acq.save()
+    again = AcqImage(image)
+    again.rois.edit(1, RectRoiBounds(100, 1500, 0, 24))
+    again.analysis_set.run_analysis(FIRST)
+    assert [p.onset for p in intensity_of(again).rejected_peaks] == [gone.onset - 100]
+    assert len(intensity_of(again).peaks) == 4
 
 
 def test_a_bad_peak_is_reported_and_goes_back_unchanged(image: Path) -> None:

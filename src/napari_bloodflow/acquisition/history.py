@@ -55,11 +55,12 @@ class EditState:
     decisions: Mapping[AnalysisKey, AnalysisResult] = field(default_factory=dict)
 
     def edited_decisions(self, before: EditState) -> list[AnalysisKey]:
-        """Return the analyses that both states have, with other results."""
+        """Return the analyses that both states have, with other decisions."""
         return [
             key
             for key, result in self.decisions.items()
-            if key in before.decisions and result is not before.decisions[key]
+            if (earlier := before.decisions.get(key)) is not None
+            and analysis_class(key.analysis_name).is_edit(earlier, result)
         ]
 
     def is_same(self, other: EditState) -> bool:

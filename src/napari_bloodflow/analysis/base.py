@@ -406,6 +406,11 @@ class Analysis:
         return bool(self.stale_reasons)
 
     @classmethod
+    def is_edit(cls, before: AnalysisResult, after: AnalysisResult) -> bool:
+        """Tell whether a result differs from another one in what the user decided."""
+        return before is not after
+
+    @classmethod
     def measure(
         cls, inputs: AnalysisInputs, params: Mapping[str, Any]
     ) -> Generator[Progress, None, AnalysisResult]:

@@ -30,12 +30,15 @@ if TYPE_CHECKING:
 __all__ = [
     "DECISIONS_KEY",
     "EVENTS_KEY",
+    "FIRST_LINE_KEY",
     "describe_peaks",
     "flag_columns",
     "peaks_summary",
 ]
 
 EVENTS_KEY, DECISIONS_KEY = "peak_events", "peak_decisions"
+FIRST_LINE_KEY = "peak_decisions_first_line"
+"""Key of the first line of the ROI that the decisions count from."""
 _BAD_LINES = "missing_or_saturated_lines"
 # A Gaussian moves 0.6 % of a step further ahead than this, and takes this long from 10 to 90 %.
 _FOOT_SIGMAS, _RISE_SIGMAS = 2.5, 2.563

@@ -25,6 +25,7 @@ from napari_bloodflow.analysis.intensity_traces import (
 from napari_bloodflow.analysis.peak_measurement import (
     DECISIONS_KEY,
     EVENTS_KEY,
+    FIRST_LINE_KEY,
     describe_peaks,
     flag_columns,
     peaks_summary,
@@ -127,6 +128,12 @@ class SumIntensity(Analysis):
             (f"summary.{EVENTS_KEY}[{place}]", fault, "this peak is not shown, its record is kept")
             for place, _, fault in aside
         )
+
+    @classmethod
+    def is_edit(cls, before: AnalysisResult, after: AnalysisResult) -> bool:
+        """Tell whether the user decided something; a run alone is no edit."""
+        decisions = (result.summary.get(DECISIONS_KEY) or [] for result in (before, after))
+        return next(decisions) != next(decisions)
 
     # ---- editing
 
@@ -301,6 +308,12 @@ class SumIntensity(Analysis):
             **peaks_summary(earlier.summary, described, decided),
         }
         summary[EVENTS_KEY] = summary[EVENTS_KEY] + [record for _, record, _ in aside]
+        if self._source is not None:
+            state = self._source.get_analysis_state(
+                self.key.channel, self.key.roi_id, with_pixels=False
+            )
+            assert state is not None  # the result is not out of date
+            summary[FIRST_LINE_KEY] = state.roi_bounds[0]
         edited = table.copy(deep=False)
         for name, values in flag_columns(len(table), described).items():
             edited[name] = values
@@ -338,7 +351,9 @@ class SumIntensity(Analysis):
             raise AnalysisError(f"sum intensity: {error}") from None
         num_lines = traces.time_s.size
         earlier = inputs.earlier or AnalysisResult({})
-        moved_by = _first_line(earlier.summary, inputs) - inputs.state.roi_bounds[0]
+        first_line = inputs.state.roi_bounds[0]
+        counted_from = earlier.summary.get(FIRST_LINE_KEY, first_line)
+        moved_by = counted_from - first_line if isinstance(counted_from, int) else 0
         decided = shifted(read_decided(earlier.summary.get(DECISIONS_KEY)), moved_by)
         tolerance = max(1, round(_SAME_PEAK_S / dt_s))
         peaks = merged_peaks(detected, decided, num_lines, tolerance)
@@ -365,6 +380,7 @@ class SumIntensity(Analysis):
         summary = {
             **head,
             **peaks_summary(head, described, decided),
+            FIRST_LINE_KEY: first_line,
             PROVENANCE_KEY: make_provenance(
                 inputs.state, params, str(params["detection_method"]), 1
             ),
@@ -374,11 +390,3 @@ class SumIntensity(Analysis):
 
 def _by_onset(peak: Peak) -> tuple[int, int]:
     return peak.onset, peak.peak
-
-
-def _first_line(earlier: Mapping[str, Any], inputs: AnalysisInputs) -> int:
-    """Return the first line of the ROI that the earlier decisions were taken on."""
-    made = earlier.get(PROVENANCE_KEY)
-    bounds = made.get("roi_bounds") if isinstance(made, dict) else None
-    present = inputs.state.roi_bounds[0]
-    return bounds[0] if isinstance(bounds, list) and bounds else present
