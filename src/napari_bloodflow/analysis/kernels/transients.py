@@ -28,7 +28,7 @@ __all__ = [
 ]
 
 _SCALES_S = (0.02, 0.04, 0.08, 0.16, 0.32)
-_MIN_DIP, _DROP = 3.0, 0.25
+_MIN_DIP, _DROP = 2.5, 0.15
 _LATE_SIGMAS = 0.8
 _NEAREST_PEAK_S = 0.06
 _GAUSSIAN_MAD = 1.4826
@@ -217,7 +217,7 @@ def _quiet_spread(step: NDArray[np.float64], scale: int) -> float:
 
 
 def _first_drop(smooth: NDArray[np.float64], start: int, stop: int, scale: int, dip: float) -> int:
-    """Return where the trace has fallen by a quarter of the rise, and by more than noise would."""
+    """Return where the trace has fallen by a part of the rise, and by more than noise would."""
     after = smooth[start:stop]
     highest = np.maximum.accumulate(after)
     base = smooth[max(0, start - scale) : start + 1].min()
