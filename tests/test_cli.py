@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import hashlib
 import io
 import json
@@ -15,9 +16,14 @@ import pytest
 import tifffile
 from click.testing import CliRunner
 
-from napari_bloodflow import AcqImage, LineEndpoints
+from napari_bloodflow import AcqImage, LineEndpoints, RectRoiBounds
 from napari_bloodflow.cli import main
-from napari_bloodflow.synthetic import noise_only, write_tiff
+from napari_bloodflow.synthetic import (
+    noise_only,
+    pulsatile_flow,
+    vessel_with_diameter_changes,
+    write_tiff,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -218,6 +224,35 @@ def test_the_demo_leaves_sample_sidecars_and_figure(tmp_path: Path) -> None:
     assert "true mean velocity" in out
     suffixes = {path.name.split(".", 1)[1] for path in tmp_path.iterdir()}
     assert suffixes == {"tif", "tif.json", "tif.radon_velocity.csv", "png"}
+
+
+def test_info_counts_peaks(copy_fixture: Callable[[str], Path]) -> None:
+    code, out, _ = run("info", copy_fixture("cloudscope/aug2026") / "k04_sum_intensity.tif")
+    assert code == 0
+    assert "sum_intensity, channel 0, ROI 1: 5 peaks, mean amplitude 0.28827, ok" in out
+
+
+def test_flow_prints_a_table_of_two_stored_results(tmp_path: Path) -> None:
+    across = vessel_with_diameter_changes(600, 96, dt_s=0.001)
+    along = pulsatile_flow(600, 64)
+    path = tmp_path / "vessel.tif"
+    image = np.hstack([along.image, across.image])
+    write_tiff(dataclasses.replace(along, image=image), path)
+    acq = AcqImage(path)
+    for number, columns in ((1, (0, 64)), (2, (64, 160))):
+        assert acq.rois.create(RectRoiBounds(0, 600, *columns)).roi_id == number
+    acq.analysis_set.run_analysis(("radon_velocity", 0, 1))
+    acq.analysis_set.run_analysis(("diameter", 0, 2))
+    acq.save()
+    given = ("flow", path, "--velocity-roi", 1, "--diameter-roi", 2)
+    code, out, _ = run(*given, "--profile", "plug")
+    table = pd.read_csv(io.StringIO(out))
+    assert code == 0
+    assert set(table["velocity_ratio"]) == {1.0}
+    assert 10 < table["flow_nl_per_min"].median() < 20
+    code, out, err = run("flow", path, "--velocity-roi", 2, "--diameter-roi", 1)
+    assert (code, out) == (2, "")
+    assert "ROI 2 has no radon_velocity" in err
 
 
 def test_the_command_is_installed() -> None:

@@ -1,4 +1,4 @@
-"""The command line: ``napari-bloodflow demo | info | velocity | check``."""
+"""The command line: ``napari-bloodflow demo | info | velocity | flow | check``."""
 
 from __future__ import annotations
 
@@ -129,6 +129,36 @@ def velocity(
             click.echo(f"saved {', '.join(path.name for path in acq.get_sidecar_paths())}")
             if acq.columns_left_out:
                 click.echo(f"left out of the tables: {', '.join(acq.columns_left_out)}")
+
+
+@main.command()
+@click.argument("file", type=click.Path(path_type=Path))
+@click.option("--velocity-roi", type=int, required=True, help="ROI with a stored velocity.")
+@click.option("--diameter-roi", type=int, required=True, help="ROI with a stored diameter.")
+@click.option("--channel", type=int, default=0, show_default=True, help="Channel, from 0.")
+@click.option(
+    "--profile",
+    type=click.Choice(["parabolic", "blunted", "plug"]),
+    default="parabolic",
+    show_default=True,
+    help="What the velocity is taken to be like across the vessel.",
+)
+def flow(file: Path, velocity_roi: int, diameter_roi: int, channel: int, profile: str) -> None:
+    """Print the volume flow in FILE as CSV, from velocity and diameter measured before."""
+    from napari_bloodflow.analysis.flow import volume_flow
+    from napari_bloodflow.errors import AnalysisError
+
+    acq = _open(file)
+    _echo_problems(acq, err=True)
+    keys = ("radon_velocity", channel, velocity_roi), ("diameter", channel, diameter_roi)
+    found = [acq.analysis_set.get(key) for key in keys]
+    for key, analysis in zip(keys, found, strict=True):
+        if analysis is None:
+            raise AnalysisError(f"{acq.name}: ROI {key[2]} has no {key[0]} on channel {channel}")
+    velocity, diameter = found
+    assert velocity is not None
+    assert diameter is not None
+    volume_flow(velocity, diameter, profile=profile).to_csv(sys.stdout, index=False)
 
 
 @main.command()
@@ -336,6 +366,9 @@ def _result_line(analysis: Analysis) -> str:
         valid = summary.get("num_valid_windows")
         if valid is not None and valid != summary.get("num_windows"):
             text += f", {valid} of them measured"
+    elif "num_peaks" in summary:
+        height = _number(summary.get("peak_amplitude_mean"))
+        text = f"{summary['num_peaks']} peaks, mean amplitude {height}, {summary.get('status')}"
     else:
         text = "stored result"
     reasons = analysis.stale_reasons

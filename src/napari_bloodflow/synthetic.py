@@ -1,4 +1,4 @@
-"""Line-scan kymographs whose velocity or diameter is known.
+"""Line-scan kymographs whose velocity, diameter or intensity is known.
 
 Used as sample data, by the tests, the benchmarks and the accuracy report. All are made from a seed
 and are the same every time. Rows are time, columns are position along the scanned line.
@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "SyntheticKymograph",
+    "intensity_transients",
     "moving_streaks",
     "noise_only",
     "pulsatile_flow",
@@ -61,6 +62,10 @@ class SyntheticKymograph:
         Distance between the edges, micrometres.
     left_edge_px, right_edge_px : ndarray of float64, shape (time,), or None
         Where the vessel's edges are; the centre of column i is at i.
+    df_f : ndarray of float64, shape (time,), or None
+        Brightness over that at rest, less 1.
+    onset_s, peak_s : ndarray of float64, shape (transients,), or None
+        When transients begin, and when they are highest.
     """
 
     image: NDArray[np.uint16]
@@ -72,6 +77,9 @@ class SyntheticKymograph:
     diameter_um: NDArray[np.float64] | None = None
     left_edge_px: NDArray[np.float64] | None = None
     right_edge_px: NDArray[np.float64] | None = None
+    df_f: NDArray[np.float64] | None = None
+    onset_s: NDArray[np.float64] | None = None
+    peak_s: NDArray[np.float64] | None = None
 
 
 def moving_streaks(
@@ -407,6 +415,78 @@ def vessel_with_diameter_changes(
         diameter_um=(right - left) * dx_um,
         left_edge_px=left,
         right_edge_px=right,
+    )
+
+
+def intensity_transients(
+    num_rows: int = 5000,
+    num_columns: int = 32,
+    *,
+    dt_s: float = 0.002,
+    dx_um: float = 0.5,
+    amplitude: tuple[float, float] = (0.5, 0.5),
+    interval_s: float = 1.3,
+    rise_s: float = 0.015,
+    decay_s: tuple[float, float] = (0.15, 0.3),
+    bleaching: float = 0.3,
+    line_noise: float = 0.05,
+    seed: int = 0,
+) -> SyntheticKymograph:
+    """Draw even brightness with transients, as of calcium in a cell, on a bleaching background.
+
+    Parameters
+    ----------
+    num_rows, num_columns, dt_s, dx_um, seed : optional
+        As in `moving_streaks`.
+    amplitude : tuple of float, optional
+        Least and greatest height, relative to the brightness at rest; negative for dimming.
+    interval_s : float, optional
+        Mean time between onsets, of which a quarter is the least time.
+    rise_s, decay_s : float and tuple of float, optional
+        Time constants of the rise, and the least and greatest of the decay.
+    bleaching : float, optional
+        Part of the brightness at the end that bleaches, most of it in the first third.
+    line_noise : float, optional
+        Standard deviation of the sum of a line relative to its value at rest at the end; that of
+        counted photons.
+
+    Returns
+    -------
+    SyntheticKymograph
+        With ``df_f``, ``onset_s`` and ``peak_s``.
+
+    Raises
+    ------
+    ValueError
+        If a size, a length or a time is not positive.
+    """
+    _check_positive(num_rows=num_rows, num_columns=num_columns, dt_s=dt_s, dx_um=dx_um)
+    _check_positive(interval_s=interval_s, rise_s=rise_s, decay_s=min(decay_s), noise=line_noise)
+    rng = np.random.default_rng(seed)
+    time_s = np.arange(num_rows) * dt_s
+    end_s = num_rows * dt_s
+    gaps = interval_s * (0.25 + rng.exponential(0.75, int(4 * end_s / interval_s) + 8))
+    onsets = np.cumsum(gaps)
+    onsets = onsets[onsets < end_s - max(decay_s)]
+    decays, heights = (rng.uniform(*ends, onsets.size) for ends in (decay_s, amplitude))
+    to_peak = rise_s * np.log1p(decays / rise_s)
+    change = np.zeros(num_rows)
+    for onset, decay, height, delay in zip(onsets, decays, heights, to_peak, strict=True):
+        since = np.append(np.clip(time_s - onset, 0, None), delay)
+        shape = (1 - np.exp(-since / rise_s)) * np.exp(-since / decay)
+        change += height * shape[:-1] / shape[-1]
+    rest = 1 + bleaching * np.exp(-4 * time_s / end_s)
+    bright = np.repeat((rest * (1 + change))[:, np.newaxis], num_columns, axis=1)
+    photons = 1 / (line_noise**2 * num_columns)
+    return SyntheticKymograph(
+        _count_photons(np.clip(bright, 0, None).astype(np.float32), photons, rng),
+        dt_s,
+        dx_um,
+        "intensity_transients",
+        f"{onsets.size} transients on a background that bleaches by {bleaching:.0%}.",
+        df_f=change,
+        onset_s=onsets,
+        peak_s=onsets + to_peak,
     )
 
 

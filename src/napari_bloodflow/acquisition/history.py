@@ -10,6 +10,7 @@ from psygnal import Signal
 
 from napari_bloodflow.acquisition.metadata import ExperimentMetadata
 from napari_bloodflow.acquisition.roi import LineEndpoints
+from napari_bloodflow.analysis.registry import analysis_class
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -54,11 +55,12 @@ class EditState:
     decisions: Mapping[AnalysisKey, AnalysisResult] = field(default_factory=dict)
 
     def edited_decisions(self, before: EditState) -> list[AnalysisKey]:
-        """Return the analyses that both states have, with other results."""
+        """Return the analyses that both states have, with other decisions."""
         return [
             key
             for key, result in self.decisions.items()
-            if key in before.decisions and result is not before.decisions[key]
+            if (earlier := before.decisions.get(key)) is not None
+            and analysis_class(key.analysis_name).is_edit(earlier, result)
         ]
 
     def is_same(self, other: EditState) -> bool:
@@ -208,7 +210,7 @@ def _describe(before: EditState, after: EditState) -> str:
     if before.accepted != after.accepted:
         words.append("accept the file" if after.accepted else "reject the file")
     words += [
-        f"edit the {key.analysis_name}s of ROI {key.roi_id}"
+        f"edit the {analysis_class(key.analysis_name).decisions_name} of ROI {key.roi_id}"
         for key in after.edited_decisions(before)
     ]
     return ", ".join(words)

@@ -264,6 +264,7 @@ class Analysis:
     exclusive_group: str | None = None
     parent_name: ClassVar[str | None] = None
     keeps_decisions: ClassVar[bool] = False
+    decisions_name: ClassVar[str] = ""  # what they are about
     can_run: ClassVar[bool] = True
 
     def __init__(
@@ -403,6 +404,11 @@ class Analysis:
     def is_stale(self) -> bool:
         """True if what the result was made from, or its table, changed since the run."""
         return bool(self.stale_reasons)
+
+    @classmethod
+    def is_edit(cls, before: AnalysisResult, after: AnalysisResult) -> bool:
+        """Tell whether a result differs from another one in what the user decided."""
+        return before is not after
 
     @classmethod
     def measure(

@@ -9,6 +9,7 @@ from napari_bloodflow.analysis.diameter import Diameter
 from napari_bloodflow.analysis.heart_rate import HeartRateAnalysis
 from napari_bloodflow.analysis.radon_velocity import RadonVelocity
 from napari_bloodflow.analysis.stored import StoredAnalysis
+from napari_bloodflow.analysis.sum_intensity import SumIntensity
 from napari_bloodflow.analysis.velocity_events import VelocityEvents
 
 if TYPE_CHECKING:
@@ -24,7 +25,7 @@ __all__ = [
 
 _CLASSES: dict[str, type[Analysis]] = {
     kind.analysis_name: kind
-    for kind in (RadonVelocity, Diameter, VelocityEvents, HeartRateAnalysis)
+    for kind in (RadonVelocity, Diameter, VelocityEvents, SumIntensity, HeartRateAnalysis)
 }
 
 RECORD_ORDER = ("radon_velocity", "diameter", "event", "sum_intensity", "heart_rate")

@@ -80,6 +80,7 @@ class VelocityEvents(Analysis):
     params_model: ClassVar[type[DetectionParams]] = VelocityEventsParams
     parent_name: ClassVar[str | None] = "radon_velocity"
     keeps_decisions: ClassVar[bool] = True
+    decisions_name: ClassVar[str] = "events"
 
     # ---- reading
 
