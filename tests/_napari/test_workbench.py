@@ -42,7 +42,7 @@ def test_files_are_right_measurements_below_and_all_fits(
     (window,) = (w for w in QApplication.topLevelWidgets() if isinstance(w, QMainWindow))
     right, below = Qt.DockWidgetArea.RightDockWidgetArea, Qt.DockWidgetArea.BottomDockWidgetArea
     assert area_of(window, "acquisition_dock") == right
-    for name in ("velocity_dock", "diameter_dock", "event_dock", "heart_rate_dock"):
+    for name in ("velocity_dock", "diameter_dock", "peaks_dock", "event_dock", "heart_rate_dock"):
         assert area_of(window, name) == below
     assert len(window.findChildren(QWidget, "velocity_dock")) == 1
     velocity = window.findChild(QWidget, "velocity_dock")

@@ -17,6 +17,7 @@ from napari_bloodflow._napari.plots.event_plot import EVENT_COLORS
 from napari_bloodflow._napari.roi_style import roi_color
 from napari_bloodflow.acquisition.roi import RectROI
 from napari_bloodflow.analysis.provenance import PROVENANCE_KEY
+from napari_bloodflow.analysis.sum_intensity import SumIntensity
 from napari_bloodflow.analysis.velocity_events import VelocityEvents
 
 if TYPE_CHECKING:
@@ -31,7 +32,7 @@ if TYPE_CHECKING:
     Lines = tuple[NDArray[np.float64], str]
     """Segments, shape (n, 2 ends, 2 of row and column), and their colour."""
 
-__all__ = ["Overlay", "diameter_lines", "event_lines", "velocity_lines"]
+__all__ = ["Overlay", "diameter_lines", "event_lines", "peak_lines", "velocity_lines"]
 
 _THICKNESS_PX = 2.0
 _STREAK_PART = 0.4
@@ -199,6 +200,25 @@ def event_lines(acq: AcqImage, analysis: Analysis) -> list[Lines]:
         box = np.stack((corners[:-1], corners[1:]), axis=1)
         lines.append((box, EVENT_COLORS[event.event_type]))
     return lines
+
+
+def peak_lines(acq: AcqImage, analysis: Analysis) -> list[Lines]:
+    """Return a line across the ROI at the top of each transient.
+
+    Parameters
+    ----------
+    acq : AcqImage
+        The file.
+    analysis : Analysis
+        A sum intensity of it.
+    """
+    bounds = _measured_bounds(acq, analysis)
+    if bounds is None or not isinstance(analysis, SumIntensity):
+        return []
+    rows = np.array([bounds[0] + p.peak for p in analysis.peaks if p.peak >= 0], dtype=np.float64)
+    low, high = np.full(rows.size, bounds[2] - 0.5), np.full(rows.size, bounds[3] - 0.5)
+    ends = np.stack((np.column_stack((rows, low)), np.column_stack((rows, high))), axis=1)
+    return [(ends, EVENT_COLORS["rise"])]
 
 
 def _measured_bounds(acq: AcqImage, analysis: Analysis) -> tuple[int, int, int, int] | None:

@@ -16,7 +16,7 @@ __all__ = ["open_workbench"]
 
 _PLUGIN = "napari-bloodflow"
 _RIGHT = ("Acquisition",)
-_BELOW = ("Velocity", "Diameter", "Events", "Heart rate")
+_BELOW = ("Velocity", "Diameter", "Peaks", "Events", "Heart rate")
 _RIGHT_WIDTH, _BELOW_HEIGHT = 380, 340
 
 

@@ -25,6 +25,7 @@ Source = Literal[
 ]
 _TRACES, _PEAKS, _OWN = "Preprocessing", "Peak Detection", "Detection in units of noise"
 _THRESHOLDS = "Detection by a threshold"
+_BY_THRESHOLD = ("derivative_threshold", "absolute_threshold")
 _MAX_LEVELS = 50
 _LONGEST_MS = 3.6e6
 
@@ -110,6 +111,11 @@ class SumIntensityParams(DetectionParams):
         NOISE_SCALED,
         "Method",
         group=_PEAKS,
+        choice_labels={
+            NOISE_SCALED: "In units of noise",
+            "derivative_threshold": "Derivative (classic)",
+            "absolute_threshold": "Threshold (classic)",
+        },
         description="A threshold in standard errors, or one of CloudScope's in the trace's unit.",
     )
     polarity: Literal["positive", "negative"] = field(
@@ -119,17 +125,30 @@ class SumIntensityParams(DetectionParams):
         "df_f_signal",
         "Trace",
         group=_THRESHOLDS,
+        only_for=_BY_THRESHOLD,
         description="Where thresholds are applied and peaks measured.",
     )
-    absolute_threshold: float = _number(0.0, "Absolute threshold", group=_THRESHOLDS)
+    absolute_threshold: float = _number(
+        0.0, "Absolute threshold", group=_THRESHOLDS, only_for=_BY_THRESHOLD
+    )
     derivative_threshold_per_sec: float = _number(
-        3.0, "Derivative threshold", unit="1/s", group=_THRESHOLDS
+        3.0, "Derivative threshold", unit="1/s", group=_THRESHOLDS, only_for=_BY_THRESHOLD
     )
     refractory_period_ms: float = _duration(
-        10.0, "Refractory period", "No onset comes sooner after another.", group=_THRESHOLDS, ge=0
+        10.0,
+        "Refractory period",
+        "No onset comes sooner after another.",
+        group=_THRESHOLDS,
+        only_for=_BY_THRESHOLD,
+        ge=0,
     )
     peak_search_window_ms: float = _duration(
-        50.0, "Peak window", "Time after an onset in which its peak is.", group=_THRESHOLDS, gt=0
+        50.0,
+        "Peak window",
+        "Time after an onset in which its peak is.",
+        group=_THRESHOLDS,
+        only_for=_BY_THRESHOLD,
+        gt=0,
     )
     width_search_window_ms: float = _duration(
         750.0, "Width window", "Time after a peak in which it ends.", group=_PEAKS, gt=0
@@ -146,6 +165,7 @@ class SumIntensityParams(DetectionParams):
         "Least strength",
         unit="standard errors",
         group=_OWN,
+        only_for=(NOISE_SCALED,),
         description="Least rise over its standard error.",
         ge=2,
         le=1000,
@@ -155,18 +175,25 @@ class SumIntensityParams(DetectionParams):
         "Smoothing",
         unit="ms",
         group=_OWN,
+        only_for=(NOISE_SCALED,),
         description="Standard deviation of the Gaussian that smooths the trace that is measured.",
         ge=0,
         le=1000,
     )
     min_distance_ms: float = _duration(
-        50.0, "Least distance", "Least time between two onsets.", group=_OWN, ge=0
+        50.0,
+        "Least distance",
+        "Least time between two onsets.",
+        group=_OWN,
+        only_for=(NOISE_SCALED,),
+        ge=0,
     )
     rolling_baseline_s: float = _number(
         4.0,
         "Rolling F0",
         unit="s",
         group=_OWN,
+        only_for=(NOISE_SCALED,),
         description="Time around every line whose percentile is its F0.",
         gt=0,
         le=3600,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -24,6 +25,8 @@ __all__ = [
     "diameter_plot_model",
     "diameter_trace",
     "first_line_s",
+    "intensity_plot_model",
+    "intensity_trace",
     "velocity_plot_model",
     "velocity_trace",
 ]
@@ -99,6 +102,28 @@ def diameter_trace(acq: AcqImage, analysis: Analysis) -> Trace | None:
     return _trace(acq, analysis, units, diameter, band, rejected, filtered)
 
 
+def intensity_trace(acq: AcqImage, analysis: Analysis) -> Trace | None:
+    """Make the trace of a sum intensity: the change of brightness over that at rest.
+
+    Parameters
+    ----------
+    acq : AcqImage
+        The file.
+    analysis : Analysis
+        A sum intensity of it.
+
+    Returns
+    -------
+    Trace or None
+        Smoothed, if the result has that, else as CloudScope computes it. None if there is no table.
+    """
+    table = analysis.result.table
+    if table is None or not {"time_sec", "df_f_signal"} <= set(table.columns):
+        return None
+    name = "df_f_smooth" if "df_f_smooth" in table.columns else "df_f_signal"
+    return _trace(acq, analysis, ("s", ""), _finite(table[name]), None, None, time="time_sec")
+
+
 def _trace(
     acq: AcqImage,
     analysis: Analysis,
@@ -107,18 +132,20 @@ def _trace(
     band: tuple[NDArray[np.float64], NDArray[np.float64]] | None,
     rejected: NDArray[np.float64] | None,
     filtered: NDArray[np.float64] | None = None,
+    *,
+    time: str = "time_s",
 ) -> Trace | None:
     table, roi = analysis.result.table, acq.rois.get(analysis.key.roi_id)
     if table is None or not len(table) or not isinstance(roi, RectROI):
         return None
-    time = table["time_s"].to_numpy(dtype=np.float64)
-    status = np.full(time.size, "", dtype=object)
+    time_s = table[time].to_numpy(dtype=np.float64)
+    status = np.full(time_s.size, "", dtype=object)
     if "status" in table.columns:
         status[:] = table["status"].astype(str)
-    usable = np.flatnonzero(np.isfinite(time))
-    order = usable[np.argsort(time[usable], kind="stable")]
+    usable = np.flatnonzero(np.isfinite(time_s))
+    order = usable[np.argsort(time_s[usable], kind="stable")]
     return Trace(
-        x=time[order] + first_line_s(acq, analysis),
+        x=time_s[order] + first_line_s(acq, analysis),
         y=y[order],
         status=status[order],
         label=f"ROI {roi.label}",
@@ -164,10 +191,14 @@ def _first_line(acq: AcqImage, analysis: Analysis) -> int:
 
 def _line_step(table: pd.DataFrame | None, acq: AcqImage) -> float:
     """Return the time of a line in the units of the table's ``time_s``."""
-    for name in ("time_index", "center_row"):
-        if table is not None and name in table.columns:
+    for name, time_name in (
+        ("time_index", "time_s"),
+        ("center_row", "time_s"),
+        ("time_index", "time_sec"),
+    ):
+        if table is not None and {name, time_name} <= set(table.columns):
             index = table[name].to_numpy(dtype=np.float64)
-            time = table["time_s"].to_numpy(dtype=np.float64)
+            time = table[time_name].to_numpy(dtype=np.float64)
             usable = np.isfinite(index) & np.isfinite(time) & (index > 0)
             if usable.any():
                 return float(np.median(time[usable] / index[usable]))
@@ -195,6 +226,12 @@ def velocity_plot_model(acq: AcqImage, analyses: Iterable[Analysis]) -> PlotMode
 def diameter_plot_model(acq: AcqImage, analyses: Iterable[Analysis]) -> PlotModel:
     """Make the plot of some diameter results of a file; see :func:`velocity_plot_model`."""
     return _plot_model(acq, analyses, diameter_trace, "Diameter", "row")
+
+
+def intensity_plot_model(acq: AcqImage, analyses: Iterable[Analysis]) -> PlotModel:
+    """Make the plot of some sum intensities of a file; see :func:`velocity_plot_model`."""
+    model = _plot_model(acq, analyses, intensity_trace, "ΔF/F", "line")
+    return replace(model, shows_means=False)
 
 
 def _plot_model(

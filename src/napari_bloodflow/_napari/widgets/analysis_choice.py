@@ -142,6 +142,18 @@ class AnalysisChoice(QWidget):
             return str(error)
         return ""
 
+    def add_row(self, label: str, widget: QWidget) -> None:
+        """Put a control of the dock before the parameters."""
+        self._form.form.insertRow(2, label, widget)
+
+    def set_params(self, values: Mapping[str, Any]) -> None:
+        """Choose parameters, as if the user had."""
+        self._form.set_values(values)
+        self._own.update(values)
+        self._form.show_problem(self.problem)
+        self.changed.emit()
+        self.params_edited.emit()
+
     def prefer_roi(self, *roi_ids: int) -> None:
         """Choose the first rectangle of these at the next :meth:`refresh`."""
         rois = self._acq.rois if self._acq is not None else ()

@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from napari_bloodflow._napari.overlays import event_lines
 from napari_bloodflow._napari.plots.event_plot import Band, EventPlot
 from napari_bloodflow._napari.plots.plot_model import PlotModel
 from napari_bloodflow._napari.plots.result_traces import first_line_s, velocity_plot_model
 from napari_bloodflow._napari.widgets.analysis_dock import AnalysisDock, DockSpec
-from napari_bloodflow._napari.widgets.event_table import EventRow, EventTable
+from napari_bloodflow._napari.widgets.review_table import ReviewRow, ReviewTable
 from napari_bloodflow._napari.widgets.summary_columns import EVENT_COLUMNS, event_details
+from napari_bloodflow.analysis.event_records import EVENT_TYPES
 from napari_bloodflow.analysis.velocity_events import VelocityEvents
 from napari_bloodflow.errors import BloodflowError
 
@@ -25,6 +26,14 @@ if TYPE_CHECKING:
     from napari_bloodflow.analysis.event_records import Candidate, EventType, VelocityEvent
 
 __all__ = ["EventsDock"]
+
+_HEADERS = (
+    ("Type", "What the event is; detected ones are named after what was found"),
+    ("From", "Start in s, from the first line of the file"),
+    ("Length", "Length in s"),
+    ("Change", "Mean velocity in the event against the mean before it"),
+    ("State", "By whom it was made, or what was decided about it"),
+)
 
 
 class EventsDock(AnalysisDock):
@@ -53,7 +62,7 @@ class EventsDock(AnalysisDock):
         return self._event_plot
 
     def _make_extra(self) -> QWidget:
-        self._table = EventTable(self)
+        self._table = ReviewTable("event", "event", _HEADERS, EVENT_TYPES, self)
         self._table.chosen.connect(self._on_row_chosen)
         self._table.accepted.connect(self._on_accepted)
         self._table.rejected.connect(self._on_rejected)
@@ -126,7 +135,8 @@ class EventsDock(AnalysisDock):
         def add() -> None:
             analysis = acq.analysis_set.get_or_create(key)
             assert isinstance(analysis, VelocityEvents)
-            added = analysis.add(start - offset_s, stop - offset_s, self._table.event_type)
+            event_type: Any = self._table.next_type
+            added = analysis.add(start - offset_s, stop - offset_s, event_type)
             self._refresh()
             self._on_band_chosen(_event_name(added))
 
@@ -185,7 +195,7 @@ def _candidate_name(candidate: Candidate) -> str:
     return f"candidate {candidate.kind} {candidate.onset_s:.6f}"
 
 
-def _event_row(event: VelocityEvent, offset_s: float) -> EventRow:
+def _event_row(event: VelocityEvent, offset_s: float) -> ReviewRow:
     inside, before = (
         event.stats.get(name, {}).get("mean") for name in ("event_stats", "pre_win_stats")
     )
@@ -199,10 +209,10 @@ def _event_row(event: VelocityEvent, offset_s: float) -> EventRow:
         change,
         event.origin or "stored",
     )
-    return EventRow(_event_name(event), event.event_type, cells, is_event=True)
+    return ReviewRow(_event_name(event), event.event_type, cells, is_decided=True)
 
 
-def _candidate_row(candidate: Candidate, offset_s: float) -> EventRow:
+def _candidate_row(candidate: Candidate, offset_s: float) -> ReviewRow:
     level = candidate.level
     cells = (
         candidate.kind,
@@ -211,11 +221,11 @@ def _candidate_row(candidate: Candidate, offset_s: float) -> EventRow:
         _percent(level) if isinstance(level, (int, float)) else "–",
         "rejected" if candidate.decision == "rejected" else "to decide",
     )
-    return EventRow(
+    return ReviewRow(
         _candidate_name(candidate),
         candidate.event_type,
         cells,
-        is_event=False,
+        is_decided=False,
         is_rejected=candidate.decision == "rejected",
     )
 

@@ -6,7 +6,7 @@ import math
 from functools import partial
 from typing import TYPE_CHECKING, Any, Protocol
 
-from magicgui.widgets import CheckBox, ComboBox, FloatSpinBox, SpinBox
+from magicgui.widgets import CheckBox, ComboBox, FloatSpinBox, LineEdit, SpinBox
 from qtpy.QtCore import Qt, Signal
 from qtpy.QtWidgets import QFormLayout, QLabel, QVBoxLayout, QWidget
 
@@ -225,6 +225,8 @@ def _magicgui_widget(entry: FieldSchema) -> Any:
         return ComboBox(choices=list(zip(entry.choice_labels, entry.choices, strict=True)))
     if entry.value_type == "bool":
         return CheckBox(text="")
+    if entry.value_type == "str":
+        return LineEdit()
     low = -_LARGEST if entry.minimum is None else entry.minimum
     high = _LARGEST if entry.maximum is None else entry.maximum
     if entry.value_type == "int":

@@ -17,10 +17,12 @@ __all__ = [
     "DIAMETER_COLUMNS",
     "EVENT_COLUMNS",
     "HEART_RATE_COLUMNS",
+    "PEAK_COLUMNS",
     "VELOCITY_COLUMNS",
     "diameter_details",
     "event_details",
     "heart_rate_details",
+    "peak_details",
     "velocity_details",
     "warnings_of",
 ]
@@ -142,11 +144,47 @@ def _num_records(key: str, decision: str = "") -> Callable[[AcqImage, Analysis],
     return text
 
 
+def _plain(key: str) -> Callable[[AcqImage, Analysis], str]:
+    def text(acq: AcqImage, analysis: Analysis) -> str:
+        value = analysis.result.summary.get(key)
+        return str(value) if _is_number(value) else "–"
+
+    return text
+
+
+def _num_decisions(decision: str) -> Callable[[AcqImage, Analysis], str]:
+    return _num_records("peak_decisions", decision)
+
+
 EVENT_COLUMNS = (
     SummaryColumn("Events", "Drawn by hand, or accepted", _num_records("events")),
     SummaryColumn("To decide", "Detected, not decided yet", _num_records("candidates", "open")),
     SummaryColumn("Rejected", "Detected, and rejected", _num_records("candidates", "rejected")),
 )
+
+
+PEAK_COLUMNS = (
+    SummaryColumn("Peaks", "Transients that were found or added", _plain("num_peaks")),
+    SummaryColumn("Accepted", "Peaks that stay in later runs", _num_decisions("accepted")),
+    SummaryColumn("Rejected", "Places where no peak is wanted", _num_decisions("rejected")),
+)
+
+
+def peak_details(acq: AcqImage, analysis: Analysis) -> str:
+    """Return what else is known of a sum intensity."""
+    summary = analysis.result.summary
+    parts = []
+    quality = summary.get("quality")
+    if isinstance(quality, dict):
+        noise = quality.get("df_f_smooth_sd")
+        if _is_number(noise):
+            parts.append(f"noise of ΔF/F {100 * noise:.2g} %")
+        parts += [
+            f"{count} lines {word.removeprefix('num_').replace('_', ' ')}"
+            for word, count in quality.items()
+            if word.startswith("num_") and _is_number(count) and count
+        ]
+    return _sentence(parts)
 
 
 def event_details(acq: AcqImage, analysis: Analysis) -> str:

@@ -1,4 +1,4 @@
-"""Table of velocity events and candidates, with what can be done to them."""
+"""Table of what was found or drawn in a trace, with what can be decided about it."""
 
 from __future__ import annotations
 
@@ -22,28 +22,18 @@ from qtpy.QtWidgets import (
 
 from napari_bloodflow._napari.plots.event_plot import EVENT_COLORS
 from napari_bloodflow._napari.widgets.parts import push_button
-from napari_bloodflow.analysis.event_records import EVENT_TYPES
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from napari_bloodflow.analysis.event_records import EventType
+__all__ = ["ReviewRow", "ReviewTable"]
 
-__all__ = ["EventRow", "EventTable"]
-
-_HEADERS = (
-    ("Type", "What the event is; detected ones are named after what was found"),
-    ("From", "Start in s, from the first line of the file"),
-    ("Length", "Length in s"),
-    ("Change", "Mean velocity in the event against the mean before it"),
-    ("State", "By whom it was made, or what was decided about it"),
-)
 _HEIGHT_ROWS = 4
 
 
 @dataclass(frozen=True, slots=True)
-class EventRow:
-    """One event or candidate.
+class ReviewRow:
+    """One thing to decide about.
 
     Parameters
     ----------
@@ -53,26 +43,34 @@ class EventRow:
         Decides the colour.
     cells : tuple of str
         What is shown.
-    is_event : bool
-        An event, not a candidate.
+    is_decided : bool
+        Whether it was accepted, or made by hand.
     is_rejected : bool
-        A candidate that was rejected.
+        Whether it was rejected.
     """
 
     name: str
     event_type: str
     cells: tuple[str, ...]
-    is_event: bool
+    is_decided: bool
     is_rejected: bool = False
 
 
-class EventTable(QWidget):
-    """Shows events and candidates, and asks for what the user wants done.
+class ReviewTable(QWidget):
+    """Shows what was found or drawn, and tells what the user wants done.
 
     Parameters
     ----------
+    name : str
+        Object names of the parts begin with it.
+    noun : str
+        What a row is.
+    headers : sequence of tuple
+        Heading and tip of each column.
+    types : sequence of str
+        Types that a row can have; empty if they have none.
     parent : QWidget, optional
-        Its parent.
+        Its parent; the keys work all over it.
 
     Attributes
     ----------
@@ -81,7 +79,7 @@ class EventTable(QWidget):
     accepted, rejected, deleted : Signal
         Emitted with the name of the row that the user decided about.
     retyped : Signal
-        Emitted with the name of an event and its new type.
+        Emitted with the name of a decided row and its new type.
     drawing_toggled : Signal
         Emitted when drawing is switched on or off.
     """
@@ -93,28 +91,37 @@ class EventTable(QWidget):
     retyped = Signal(str, str)
     drawing_toggled = Signal(bool)
 
-    def __init__(self, parent: QWidget | None = None) -> None:
+    def __init__(
+        self,
+        name: str,
+        noun: str,
+        headers: Sequence[tuple[str, str]],
+        types: Sequence[str] = (),
+        parent: QWidget | None = None,
+    ) -> None:
         super().__init__(parent)
-        self.setObjectName("event_table")
-        self._rows: tuple[EventRow, ...] = ()
-        self._shown: list[EventRow] = []
-        self._own_type: EventType = EVENT_TYPES[0]
-        self._table = _make_table(self)
-        self._draw = QPushButton("Draw event", self)
-        self._draw.setObjectName("event_draw")
+        self.setObjectName(f"{name}_table")
+        self._prefix = name
+        self._rows: tuple[ReviewRow, ...] = ()
+        self._shown: list[ReviewRow] = []
+        self._own_type = types[0] if types else ""
+        self._table = _make_table(f"{name}_rows", headers, self)
+        self._draw = QPushButton(f"Draw {noun}", self)
+        self._draw.setObjectName(f"{name}_draw")
         self._draw.setToolTip("Then drag over the plot, in either direction (D)")
         self._draw.setCheckable(True)
         self._type = QComboBox(self)
-        self._type.setObjectName("event_type")
-        self._type.setToolTip("Type of the chosen event, and of the next one that is drawn")
-        for event_type in EVENT_TYPES:
+        self._type.setObjectName(f"{name}_type")
+        self._type.setToolTip(f"Type of the chosen {noun}, and of the next one that is drawn")
+        self._type.setVisible(bool(types))
+        for event_type in types:
             self._type.addItem(_icon(event_type), event_type, event_type)
-        self._accept = self._button("Accept", "A", "Make the candidate an event", self._on_accept)
+        self._accept = self._button("Accept", "A", "Keep it, also in later runs", self._on_accept)
         self._reject = self._button("Reject", "R", "Do not offer it again", self._on_reject)
-        self._delete = self._button("Delete", "Del", "Delete the event", self._on_delete)
+        self._delete = self._button("Delete", "Del", f"Delete the {noun}", self._on_delete)
         self._show_rejected = QCheckBox("Rejected", self)
-        self._show_rejected.setObjectName("event_show_rejected")
-        self._show_rejected.setToolTip("Show candidates that were rejected as well")
+        self._show_rejected.setObjectName(f"{name}_show_rejected")
+        self._show_rejected.setToolTip("Show what was rejected as well")
         self._arrange()
         self._shortcut("D", self._draw.toggle)
         self._draw.toggled.connect(self._on_draw_toggled)
@@ -136,7 +143,7 @@ class EventTable(QWidget):
         layout.addLayout(second)
 
     def _button(self, text: str, key: str, tip: str, slot: Any) -> QPushButton:
-        button = push_button(text, f"event_{text.lower()}", f"{tip} ({key})", slot, self)
+        button = push_button(text, f"{self._prefix}_{text.lower()}", f"{tip} ({key})", slot, self)
         self._shortcut(key, slot)
         return button
 
@@ -156,12 +163,12 @@ class EventTable(QWidget):
         return self._shown[row].name if is_chosen else ""
 
     @property
-    def event_type(self) -> EventType:
-        """Type of the next event that is drawn."""
+    def next_type(self) -> str:
+        """Type of the next one that is drawn."""
         return self._own_type
 
-    def show_rows(self, rows: Sequence[EventRow]) -> None:
-        """Show events and candidates; what was chosen stays so, or else the next one is."""
+    def show_rows(self, rows: Sequence[ReviewRow]) -> None:
+        """Show rows; what was chosen stays so, or else the next one is."""
         if tuple(rows) != self._rows:
             self._rows = tuple(rows)
             self._fill()
@@ -203,13 +210,13 @@ class EventTable(QWidget):
 
     def _enable(self) -> None:
         row = self._chosen_row()
-        self._accept.setEnabled(row is not None and not row.is_event)
+        self._accept.setEnabled(row is not None and not row.is_decided)
         self._reject.setEnabled(row is not None and not row.is_rejected)
-        self._delete.setEnabled(row is not None and row.is_event)
-        shown = row.event_type if row is not None and row.is_event else self._own_type
+        self._delete.setEnabled(row is not None and row.is_decided)
+        shown = row.event_type if row is not None and row.is_decided else self._own_type
         self._type.setCurrentIndex(self._type.findData(shown))
 
-    def _chosen_row(self) -> EventRow | None:
+    def _chosen_row(self) -> ReviewRow | None:
         return next((row for row in self._shown if row.name == self.name), None)
 
     # ---- what the user did
@@ -227,7 +234,7 @@ class EventTable(QWidget):
 
     def _on_type(self) -> None:
         row = self._chosen_row()
-        if row is not None and row.is_event:
+        if row is not None and row.is_decided:
             self.retyped.emit(row.name, self._type.currentData())
         else:
             self._own_type = self._type.currentData()
@@ -245,10 +252,10 @@ class EventTable(QWidget):
             self.deleted.emit(self.name)
 
 
-def _make_table(parent: QWidget) -> QTableWidget:
-    table = QTableWidget(0, len(_HEADERS), parent)
-    table.setObjectName("event_rows")
-    table.setToolTip("Events and candidates in order of time")
+def _make_table(name: str, headers: Sequence[tuple[str, str]], parent: QWidget) -> QTableWidget:
+    table = QTableWidget(0, len(headers), parent)
+    table.setObjectName(name)
+    table.setToolTip("In order of time")
     table.setEditTriggers(QAbstractItemView.EditTrigger.NoEditTriggers)
     table.setSelectionBehavior(QAbstractItemView.SelectionBehavior.SelectRows)
     table.setSelectionMode(QAbstractItemView.SelectionMode.SingleSelection)
@@ -262,7 +269,7 @@ def _make_table(parent: QWidget) -> QTableWidget:
     header.setSectionResizeMode(QHeaderView.ResizeMode.ResizeToContents)
     header.setSectionResizeMode(0, QHeaderView.ResizeMode.Stretch)
     header.setHighlightSections(False)
-    for column, (title, tip) in enumerate(_HEADERS):
+    for column, (title, tip) in enumerate(headers):
         item = QTableWidgetItem(title)
         item.setToolTip(tip)
         item.setTextAlignment(Qt.AlignmentFlag.AlignLeft | Qt.AlignmentFlag.AlignVCenter)
