@@ -28,7 +28,10 @@ __all__ = [
 ]
 
 _SCALES_S = (0.02, 0.04, 0.08, 0.16, 0.32)
+# What separates two transients: a dip of so many standard deviations of the smoothed noise, and
+# after a peak also of such a part of its height.
 _MIN_DIP, _DROP = 2.5, 0.15
+# Smoothing moves the foot of a rise ahead by about so many of its standard deviations.
 _LATE_SIGMAS = 0.8
 _NEAREST_PEAK_S = 0.06
 _GAUSSIAN_MAD = 1.4826
