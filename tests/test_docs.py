@@ -42,7 +42,7 @@ def test_python_blocks_run_in_order(folder: Path, make_napari_viewer, monkeypatc
     viewer = make_napari_viewer()
     monkeypatch.setattr("napari.Viewer", lambda: viewer)
     found = blocks("python")
-    assert len(found) == 3
+    assert len(found) == 4
     for block in found:
         exec(compile(block, "<README>", "exec"), {})
     assert (folder / "vessel.tif.radon_velocity.csv").exists()

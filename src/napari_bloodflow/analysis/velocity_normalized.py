@@ -32,7 +32,7 @@ if TYPE_CHECKING:
     from napari_bloodflow.analysis.radon_velocity_params import RadonVelocityParams
     from napari_bloodflow.calibration import Calibration
 
-__all__ = ["lag_options", "measure_normalized"]
+__all__ = ["lag_options", "measure_normalized", "num_threads"]
 
 # More threads than this gain little and need memory each.
 _MOST_THREADS = 4
@@ -95,7 +95,7 @@ def measure_normalized(
     num_rows, num_columns = inputs.image.shape
     try:
         options = lag_options(params, calibration)
-        chunks = iter_lag_windows(inputs.image, options, num_threads=_num_threads())
+        chunks = iter_lag_windows(inputs.image, options, num_threads=num_threads())
     except ValueError as error:
         raise AnalysisError(str(error)) from None
     total = num_lag_windows(num_rows, options)
@@ -135,7 +135,8 @@ def measure_normalized(
     return table, _summary(velocity, params, num_columns, calibration)
 
 
-def _num_threads() -> int:
+def num_threads() -> int:
+    """How many threads a measurement uses on this machine."""
     return max(1, min(_MOST_THREADS, os.cpu_count() or 1))
 
 
