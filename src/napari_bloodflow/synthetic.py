@@ -9,7 +9,7 @@ from __future__ import annotations
 import dataclasses
 import math
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
@@ -85,6 +85,8 @@ def moving_streaks(
     cell_width_um: float = 4.0,
     snr: float = 3.0,
     static_bands: float = 0.0,
+    pixel_dwell_s: float = 0.0,
+    scan_direction: Literal["positive", "negative", "bidirectional"] = "positive",
     seed: int = 0,
 ) -> SyntheticKymograph:
     """Draw dark red blood cells that move as one train through bright plasma.
@@ -110,6 +112,11 @@ def moving_streaks(
     static_bands : float, optional
         Standard deviation of a brightness pattern that stands still, such as dirt or uneven
         staining, relative to that of the moving pattern.
+    pixel_dwell_s : float, optional
+        Time from one pixel of a line to the next, seconds; 0 for lines recorded at once.
+    scan_direction : {"positive", "negative", "bidirectional"}, optional
+        Direction in which the pixels of a line follow one another; positive is towards larger
+        column. In bidirectional scans even lines are positive and odd ones negative.
     seed : int, optional
         Everything random follows from it.
 
@@ -128,6 +135,8 @@ def moving_streaks(
     -----
     ``image[t, x] = noise(bands(x) * p(x - s[t]))`` with ``s[t] = sum(v[:t]) * dt / dx``, in pixels.
     ``p`` has no detail finer than a pixel, and is sampled finely enough to interpolate linearly.
+    With a dwell time ``tau``, ``s`` of the pixel that is the i-th to be recorded grows by
+    ``v[t] * i * tau / dx``.
     """
     _check_positive(
         num_rows=num_rows,
@@ -160,9 +169,13 @@ def moving_streaks(
     columns = np.arange(num_columns) * _PER_PIXEL
     for top in range(0, num_rows, _BLOCK_ROWS):
         rows = slice(top, min(top + _BLOCK_ROWS, num_rows))
-        whole, part = np.divmod(-shift_px[rows] * _PER_PIXEL, 1.0)
-        index = (whole.astype(np.int64)[:, np.newaxis] + columns) % ring.size
-        part = part.astype(np.float32)[:, np.newaxis]
+        moved = shift_px[rows, np.newaxis]
+        if pixel_dwell_s:
+            order = _scan_order(np.arange(rows.start, rows.stop), num_columns, scan_direction)
+            moved = moved + velocity[rows, np.newaxis] * (pixel_dwell_s / dx_um) * order
+        whole, part = np.divmod(-moved * _PER_PIXEL, 1.0)
+        index = (whole.astype(np.int64) + columns) % ring.size
+        part = part.astype(np.float32)
         bright = ring[index] * (1 - part) + ring[(index + 1) % ring.size] * part
         image[rows] = _count_photons(bright * gain, photons, rng)
     return SyntheticKymograph(
@@ -446,6 +459,17 @@ def _check_positive(**values: float) -> None:
     for name, value in values.items():
         if not value > 0:
             raise ValueError(f"{name} must be positive; it is {value!r}")
+
+
+def _scan_order(
+    rows: NDArray[np.int64], num_columns: int, scan_direction: str
+) -> NDArray[np.int64]:
+    """Return the number of each pixel in the order of recording, by row and column."""
+    forward = np.arange(num_columns)
+    is_back = np.full(rows.size, scan_direction == "negative")
+    if scan_direction == "bidirectional":
+        is_back = rows % 2 == 1
+    return np.where(is_back[:, np.newaxis], forward[::-1], forward)
 
 
 def _beat(beats: NDArray[np.float64]) -> NDArray[np.float64]:

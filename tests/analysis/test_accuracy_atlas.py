@@ -104,6 +104,8 @@ def test_speeds_of_which_few_windows_are_accepted_do_not_hold() -> None:
         ({"snr": -1.0}, "snr"),
         ({"n_px": 1}, "at least 2 pixels"),
         ({"speeds_mm_per_s": [1.0, -1.0]}, "speeds_mm_per_s"),
+        ({"params": {"method": "classic"}}, "method normalized"),
+        ({"params": {"scan_direction": "bidirectional"}}, "twice the dt_s"),
     ],
 )
 def test_settings_that_do_not_fit_are_named(change: dict[str, object], text: str) -> None:

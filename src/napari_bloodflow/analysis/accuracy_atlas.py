@@ -174,6 +174,11 @@ def accuracy_atlas(
     calibration = Calibration(dt_s, dx_um, "user", is_known=True)
     given = RadonVelocity.check_params({**(params or {}), "window_width": window})
     checked = RadonVelocityParams.model_validate(given)
+    if checked.method == "classic" or checked.scan_direction == "bidirectional":
+        raise ValueError(
+            "the atlas is of method normalized and of lines scanned in one direction; for "
+            "bidirectional lines give twice the dt_s and half the window"
+        )
     options = lag_options(checked, calibration)
     unit = dx_um / dt_s
     if speeds_mm_per_s is None:
