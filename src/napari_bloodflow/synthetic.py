@@ -61,6 +61,12 @@ class SyntheticKymograph:
         Distance between the edges, micrometres.
     left_edge_px, right_edge_px : ndarray of float64, shape (time,), or None
         Where the vessel's edges are; the centre of column i is at i.
+    cell_px : ndarray of float64, shape (cells,), or None
+        Where the cells are on the train that moves: the one at p has its centre in column
+        ``p + sum(velocity_um_per_s[:t]) * dt_s / dx_um``, if all pixels of a line are recorded at
+        once, and again every `train_px` before and after.
+    train_px : float or None
+        Length of the train.
     """
 
     image: NDArray[np.uint16]
@@ -72,6 +78,8 @@ class SyntheticKymograph:
     diameter_um: NDArray[np.float64] | None = None
     left_edge_px: NDArray[np.float64] | None = None
     right_edge_px: NDArray[np.float64] | None = None
+    cell_px: NDArray[np.float64] | None = None
+    train_px: float | None = None
 
 
 def moving_streaks(
@@ -160,7 +168,7 @@ def moving_streaks(
     # Never so few cells that their spread of brightness would be a matter of chance.
     needed_px = max(num_columns + np.ptp(shift_px) + 2, 64 * cell_spacing_um / dx_um)
     length_px = math.ceil(min(needed_px, _LONGEST_RING_PX))
-    ring = _cell_ring(length_px, cell_spacing_um / dx_um, cell_width_um / dx_um, rng)
+    cells, ring = _cell_ring(length_px, cell_spacing_um / dx_um, cell_width_um / dx_um, rng)
     contrast = float(ring.std() / ring.mean())
     gain = _column_pattern(num_columns, static_bands * contrast, rng)
     photons = _photons_for_snr(snr, float(ring.std()), float(ring.mean()))
@@ -185,6 +193,8 @@ def moving_streaks(
         "moving_streaks",
         f"Dark cells moving through bright plasma, mean velocity {velocity.mean():.4g} um/s.",
         velocity_um_per_s=velocity,
+        cell_px=cells,
+        train_px=float(length_px),
     )
 
 
@@ -482,8 +492,11 @@ def _beat(beats: NDArray[np.float64]) -> NDArray[np.float64]:
 
 def _cell_ring(
     length_px: int, spacing_px: float, width_px: float, rng: np.random.Generator
-) -> NDArray[np.float32]:
-    """Brightness of plasma (1) with cells in it, on a ring of `_PER_PIXEL` samples per pixel."""
+) -> tuple[NDArray[np.float64], NDArray[np.float32]]:
+    """Place cells on a ring; return where they are, and the brightness of plasma (1) with them.
+
+    The brightness has `_PER_PIXEL` samples per pixel.
+    """
     size = length_px * _PER_PIXEL
     gaps = rng.exponential(spacing_px - width_px, 2 * math.ceil(length_px / spacing_px) + 32)
     centers = np.cumsum(gaps + width_px)
@@ -496,7 +509,7 @@ def _cell_ring(
     transfer = np.sinc(cycles_per_px * width_px) * np.sinc(cycles_per_px)
     transfer *= np.exp(-2 * (np.pi * cycles_per_px * width_px / 4) ** 2)
     blurred = np.fft.irfft(np.fft.rfft(shadow) * transfer, size) * (width_px * _PER_PIXEL)
-    return np.clip(1.0 - blurred, 0.05, 1.0).astype(np.float32)
+    return centers, np.clip(1.0 - blurred, 0.05, 1.0).astype(np.float32)
 
 
 def _column_pattern(

@@ -152,8 +152,14 @@ def test_pulses_are_followed_in_both_directions() -> None:
     assert np.median(error) < 0.03
 
 
-def windows(velocity: float, half: float, confidence: float, reason: str) -> WindowVelocities:
-    values = (velocity, velocity - half, velocity + half, confidence, 0.9, 2.0, 30.0)
+def windows(
+    velocity: float,
+    half: float,
+    confidence: float,
+    reason: str,
+    cells: tuple[float, float, float] = (100.0, 5.0, 1.0),
+) -> WindowVelocities:
+    values = (velocity, velocity - half, velocity + half, confidence, 0.9, 2.0, 30.0, *cells)
     return WindowVelocities(*(np.array([value]) for value in values), np.array([reason]))
 
 
@@ -182,3 +188,14 @@ def test_a_window_that_only_one_direction_has_is_its(lost_is_first: bool) -> Non
     found = combined(*((lost, good) if lost_is_first else (good, lost)))
     assert (found.velocity[0], found.confidence[0], found.reason[0]) == (100.0, 0.9, "ok")
     assert combined(lost, lost).reason[0] == "nan_pixels"
+
+
+def test_cells_are_averaged_where_both_directions_count_them() -> None:
+    first = windows(100.0, 1.0, 0.9, "ok", (100.0, 5.0, 1.0))
+    other = windows(100.0, 1.0, 0.9, "ok", (120.0, 6.0, 1.2))
+    found = combined(first, other)
+    assert (found.cells_per_mm[0], found.cell_count[0]) == (110.0, 5.5)
+    assert found.cell_count_sd[0] == pytest.approx(1.1)
+    lost = windows(100.0, 1.0, 0.9, "ok", (np.nan, np.nan, np.nan))
+    assert combined(first, lost).cells_per_mm[0] == 100.0
+    assert combined(lost, other).cell_count[0] == 6.0

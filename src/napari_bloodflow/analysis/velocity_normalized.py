@@ -20,6 +20,7 @@ from napari_bloodflow.analysis.kernels.lag_correlation import (
     lag_center_index,
     num_lag_windows,
 )
+from napari_bloodflow.analysis.kernels.red_cells import iter_red_cells
 from napari_bloodflow.analysis.kernels.scan_skew import apparent_velocity
 from napari_bloodflow.analysis.velocity_scan import (
     WindowVelocities,
@@ -34,6 +35,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from napari_bloodflow.analysis.base import AnalysisInputs
+    from napari_bloodflow.analysis.kernels.red_cells import RedCells
     from napari_bloodflow.analysis.radon_velocity_params import RadonVelocityParams
     from napari_bloodflow.calibration import Calibration
 
@@ -56,9 +58,9 @@ class _Part(NamedTuple):
     number: int = 0
     of: int = 1
 
-    def progress(self, done: int, total: int) -> Progress:
+    def progress(self, done: int, total: int, text: str = "") -> Progress:
         """How far all of them are, when this one has done some windows."""
-        text = f"window {done} of {total}" if done else "measuring velocity"
+        text = text or (f"window {done} of {total}" if done else "measuring velocity")
         return Progress(self.number * total + done, self.of * total, text)
 
 
@@ -148,6 +150,10 @@ def measure_normalized(
     velocity = np.where(accepted, found.velocity, np.nan)
     slope = found.velocity * (calibration.dt_s / calibration.dx_um)
     theta = np.mod(np.rad2deg(np.arctan(slope)), 180.0)
+    per_mm, count, count_sd = (
+        np.where(accepted, values, np.nan)
+        for values in (found.cells_per_mm, found.cell_count, found.cell_count_sd)
+    )
     time_index = lag_center_index(velocity.size, lag_options(params, calibration))
     table = pd.DataFrame(
         {
@@ -162,6 +168,11 @@ def measure_normalized(
             "snr": found.snr,
             "status": status.astype(str),
             "velocity_raw": found.velocity,
+            "rbc_flux_per_s": per_mm * np.abs(velocity) / 1000.0,
+            "rbc_density_per_mm": per_mm,
+            "rbc_spacing_um": 1000.0 / np.where(per_mm > 0, per_mm, np.nan),
+            "rbc_count": count,
+            "rbc_count_sd": count_sd,
         }
     )
     return table, _summary(velocity, params, inputs.image.shape[1], calibration)
@@ -216,11 +227,29 @@ def _measure_lines(
     }
     found = LagWindows(**columns)
     sure = certainty(found, params.window_width, image.shape[1])
+    accepted = (found.reason == "ok") & (sure.confidence >= params.min_confidence)
+    counting = iter_red_cells(
+        image,
+        np.where(accepted, found.displacement_px, np.nan),
+        params.window_width,
+        stride=options.stride,
+        smoothing_px=options.smoothing_px,
+        take_background=options.background != "none",
+        num_threads=num_threads(),
+    )
+    while True:
+        try:
+            done = next(counting)
+        except StopIteration as stop:
+            cells: RedCells = stop.value
+            break
+        yield part.progress(total, total, f"cells of window {done} of {total}")
     return window_velocities(
         found,
         sure,
+        cells,
         params.window_width,
-        calibration.dx_um / calibration.dt_s,
+        calibration,
         scan_s_per_um(params, calibration),
     )
 

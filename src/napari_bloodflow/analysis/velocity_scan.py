@@ -14,6 +14,8 @@ if TYPE_CHECKING:
 
     from napari_bloodflow.analysis.kernels.lag_confidence import Certainty
     from napari_bloodflow.analysis.kernels.lag_correlation import LagWindows
+    from napari_bloodflow.analysis.kernels.red_cells import RedCells
+    from napari_bloodflow.calibration import Calibration
 
 __all__ = ["WindowVelocities", "combined", "window_velocities"]
 
@@ -34,6 +36,10 @@ class WindowVelocities:
         See `LagWindows`.
     moved_px : ndarray of float64
         Displacement of the pattern over the window, px without sign.
+    cells_per_mm : ndarray of float64
+        Density of red cells along the line; NaN where they cannot be counted.
+    cell_count, cell_count_sd : ndarray of float64
+        Cells that it follows from, and the standard uncertainty of their number.
     reason : ndarray of str
         See `LagWindows`.
     """
@@ -45,13 +51,21 @@ class WindowVelocities:
     correlation: NDArray[np.float64]
     snr: NDArray[np.float64]
     moved_px: NDArray[np.float64]
+    cells_per_mm: NDArray[np.float64]
+    cell_count: NDArray[np.float64]
+    cell_count_sd: NDArray[np.float64]
     reason: NDArray[np.str_]
 
 
 def window_velocities(
-    found: LagWindows, sure: Certainty, window_width: int, per_px: float, scan_s_per_um: float
+    found: LagWindows,
+    sure: Certainty,
+    cells: RedCells,
+    window_width: int,
+    calibration: Calibration,
+    scan_s_per_um: float,
 ) -> WindowVelocities:
-    """Turn displacements into velocities.
+    """Turn displacements into velocities, and counts into densities.
 
     Parameters
     ----------
@@ -59,17 +73,25 @@ def window_velocities(
         What was measured.
     sure : Certainty
         How sure that is.
+    cells : RedCells
+        Cells of the same windows.
     window_width : int
         Lines per window.
-    per_px : float
-        Velocity of one pixel per line, um/s.
+    calibration : Calibration
+        Step of a line and of a pixel.
     scan_s_per_um : float
         Time that the scan takes per micrometre, with its sign; see `scan_skew`.
     """
+    per_px = calibration.dx_um / calibration.dt_s
     apparent = found.displacement_px * per_px
     half_width = sure.half_width_px * per_px
     velocity = true_velocity(apparent, scan_s_per_um)
     outran = np.isfinite(apparent) & np.isnan(velocity)
+    # A train that seems faster by the scan seems longer by the same factor.
+    stretched = 1.0 + apparent * scan_s_per_um
+    length_mm = cells.length_px * calibration.dx_um / 1000.0 / stretched
+    if not calibration.is_known:
+        length_mm = np.full(length_mm.size, np.nan)
     return WindowVelocities(
         velocity=velocity,
         ci_low=true_velocity(apparent - half_width, scan_s_per_um),
@@ -78,6 +100,9 @@ def window_velocities(
         correlation=found.correlation,
         snr=found.snr,
         moved_px=np.abs(found.displacement_px) * window_width,
+        cells_per_mm=cells.count / length_mm,
+        cell_count=cells.count,
+        cell_count_sd=cells.count_sd,
         reason=np.where(outran, "aliased", found.reason),
     )
 
@@ -89,7 +114,7 @@ def combined(first: WindowVelocities, other: WindowVelocities) -> WindowVelociti
     by the inverse squares of the intervals: each sees the cells with noise of its own. The interval
     of the mean is wider by the ratio of their difference to what the intervals let expect, if that
     is above 1. Where they contradict each other it is the one with more confidence, which is then
-    less sure by the confidence of the other.
+    less sure by the confidence of the other. Counts of cells are averaged.
 
     Parameters
     ----------
@@ -119,7 +144,15 @@ def combined(first: WindowVelocities, other: WindowVelocities) -> WindowVelociti
         confidence=better.confidence * doubt,
         correlation=np.where(both, (first.correlation + other.correlation) / 2, better.correlation),
         snr=np.where(both, (first.snr + other.snr) / 2, better.snr),
+        cells_per_mm=_mean_of_known(first.cells_per_mm, other.cells_per_mm),
+        cell_count=_mean_of_known(first.cell_count, other.cell_count),
+        cell_count_sd=_mean_of_known(first.cell_count_sd, other.cell_count_sd),
     )
+
+
+def _mean_of_known(first: NDArray[np.float64], other: NDArray[np.float64]) -> NDArray[np.float64]:
+    mean = (first + other) / 2
+    return np.where(np.isfinite(mean), mean, np.where(np.isfinite(first), first, other))
 
 
 def _chosen(
