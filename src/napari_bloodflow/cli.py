@@ -379,7 +379,9 @@ def _echo_result(analysis: Analysis) -> None:
     if len(others):
         counts = ", ".join(f"{count} {status}" for status, count in others.items())
         click.echo(f"without velocity: {counts}")
-    shown = table.head(8).to_string(index=False, float_format=lambda v: f"{v:.6g}")
+    shown = (
+        table.head(8).loc[:, :"status"].to_string(index=False, float_format=lambda v: f"{v:.6g}")
+    )
     click.echo(shown)
     if len(table) > 8:
         click.echo(f"... {len(table)} windows in all")

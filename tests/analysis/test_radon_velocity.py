@@ -172,7 +172,11 @@ def test_a_record_of_an_older_version_gets_the_defaults() -> None:
 def test_a_step_that_is_a_whole_window_gives_a_quarter_of_the_rows() -> None:
     every = table_of(measure(streaks(1.0), window=32))
     some = table_of(measure(streaks(1.0), window=32, step_fraction=1.0))
-    pd.testing.assert_frame_equal(some, every.iloc[::4].reset_index(drop=True))
+    expected = every.iloc[::4].reset_index(drop=True)
+    # The correction of counts for cells that touch is that of all windows measured.
+    cells = [name for name in some.columns if name.startswith("rbc_")]
+    pd.testing.assert_frame_equal(some.drop(columns=cells), expected.drop(columns=cells))
+    pd.testing.assert_frame_equal(some[cells], expected[cells], rtol=0.03)
 
 
 @pytest.mark.parametrize("method", ["normalized", "classic"])
