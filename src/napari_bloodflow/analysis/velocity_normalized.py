@@ -107,20 +107,7 @@ def lag_options(params: RadonVelocityParams, calibration: Calibration) -> LagOpt
 
 
 def scan_s_per_um(params: RadonVelocityParams, calibration: Calibration) -> float:
-    """Time that the scan takes per micrometre; negative if it goes towards smaller column.
-
-    Raises
-    ------
-    ValueError
-        If there is a dwell time and no calibration.
-    """
-    if not params.pixel_dwell_us:
-        return 0.0
-    if not calibration.is_known:
-        raise ValueError(
-            "pixel_dwell_us needs a calibrated image; set its line time and pixel size, or "
-            "pixel_dwell_us to 0"
-        )
+    """Time that the scan takes per micrometre; negative if it goes towards smaller column."""
     sign = -1.0 if params.scan_direction == "negative" else 1.0
     return sign * params.pixel_dwell_us * 1e-6 / calibration.dx_um
 
@@ -137,14 +124,11 @@ def measure_normalized(
         time does not fit the lines.
     """
     calibration = inputs.calibration
-    try:
-        _check_dwell(inputs, params)
-        if params.scan_direction == "bidirectional":
-            found = yield from _measure_both_directions(inputs, params)
-        else:
-            found = yield from _measure_lines(inputs.image, params, calibration, _Part())
-    except ValueError as error:
-        raise AnalysisError(str(error)) from None
+    _check_dwell(inputs, params)
+    if params.scan_direction == "bidirectional":
+        found = yield from _measure_both_directions(inputs, params)
+    else:
+        found = yield from _measure_lines(inputs.image, params, calibration, _Part())
     status = _status(found, params)
     accepted = status == "ok"
     velocity = np.where(accepted, found.velocity, np.nan)
@@ -179,12 +163,17 @@ def measure_normalized(
 
 
 def _check_dwell(inputs: AnalysisInputs, params: RadonVelocityParams) -> None:
-    scan_s = params.pixel_dwell_us * 1e-6 * inputs.state.image_shape[1]
-    if params.pixel_dwell_us and inputs.calibration.is_known and scan_s > inputs.calibration.dt_s:
-        raise ValueError(
-            f"pixel_dwell_us is too long: {inputs.state.image_shape[1]} pixels of "
-            f"{params.pixel_dwell_us:g} us are {scan_s * 1e3:.4g} ms, and a line takes "
-            f"{inputs.calibration.dt_s * 1e3:.4g} ms"
+    dwell_us, num_columns = params.pixel_dwell_us, inputs.state.image_shape[1]
+    if dwell_us and not inputs.calibration.is_known:
+        raise AnalysisError(
+            "pixel_dwell_us needs a calibrated image: set its line time and pixel size, or "
+            "pixel_dwell_us to 0"
+        )
+    scan_s = dwell_us * 1e-6 * num_columns
+    if dwell_us and scan_s > inputs.calibration.dt_s:
+        raise AnalysisError(
+            f"pixel_dwell_us is too long: {num_columns} pixels of {dwell_us:g} us are "
+            f"{scan_s * 1e3:.4g} ms, and a line takes {inputs.calibration.dt_s * 1e3:.4g} ms"
         )
 
 
@@ -213,8 +202,11 @@ def _measure_lines(
     image: NDArray[Any], params: RadonVelocityParams, calibration: Calibration, part: _Part
 ) -> Generator[Progress, None, WindowVelocities]:
     """Measure lines that are all scanned in one direction."""
-    options = lag_options(params, calibration)
-    chunks = iter_lag_windows(image, options, num_threads=num_threads())
+    try:
+        options = lag_options(params, calibration)
+        chunks = iter_lag_windows(image, options, num_threads=num_threads())
+    except ValueError as error:
+        raise AnalysisError(str(error)) from None
     total = num_lag_windows(image.shape[0], options)
     parts: list[LagWindows] = []
     yield part.progress(0, total)

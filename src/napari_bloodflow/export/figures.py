@@ -154,9 +154,8 @@ def plot_accuracy(atlas: AccuracyAtlas, ax: Axes | None = None, *, tolerance: fl
     ax.axhline(100 * tolerance, color="0.6", linewidth=0.8, zorder=1)
     held = atlas.speed_range(tolerance)
     if held is not None:
-        ax.axvspan(
-            *held, color="#009e73", alpha=0.12, linewidth=0, label=f"within {100 * tolerance:.2g} %"
-        )
+        label = f"median within {100 * tolerance:.2g} %"
+        ax.axvspan(*held, color="#009e73", alpha=0.12, linewidth=0, label=label)
     ax.set_xscale("log")
     ax.set_yscale("log")
     ax.set_xlim(speed[0], speed[-1])
