@@ -7,7 +7,11 @@ from typing import Any
 import numpy as np
 import pytest
 
-from napari_bloodflow.analysis.kernels.red_cells import RedCells, count_red_cells
+from napari_bloodflow.analysis.kernels.red_cells import (
+    RedCells,
+    count_red_cells,
+    iter_red_cells,
+)
 from napari_bloodflow.synthetic import SyntheticKymograph, moving_streaks, noise_only
 
 WIDTH, NUM_COLUMNS, DX_UM = 64, 128, 0.25
@@ -122,6 +126,15 @@ def test_the_stretch_is_as_long_as_the_train_that_passes() -> None:
     np.testing.assert_array_equal(still.length_px, NUM_COLUMNS)
     # the thin ends, where cells show on few lines, are left out
     assert ((fast.length_px > 63 * 8) & (fast.length_px < NUM_COLUMNS + 63 * 8)).all()
+
+
+def test_counting_can_be_stopped() -> None:
+    image = train(2.0).image
+    steps = iter_red_cells(image, np.full(image.shape[0] // WIDTH, 2.0), WIDTH, stride=4)
+    assert next(steps) == 0
+    steps.close()
+    with pytest.raises(StopIteration):
+        next(steps)
 
 
 @pytest.mark.parametrize("dtype", [np.uint8, np.float64, ">u2"])

@@ -143,10 +143,11 @@ def iter_red_cells(
     result = np.full((total, 10), np.nan)
     if not np.isfinite(displacement_px).any():
         return _red_cells(result, 1.0, 1.0)
-    with ThreadPoolExecutor(num_threads, thread_name_prefix="red-cells") as pool:
+    pool = ThreadPoolExecutor(num_threads, thread_name_prefix="red-cells")
+    try:
         record = yield from _statistics(image, window_width, pool)
         noise = float(np.mean(record.noise))
-        pattern_sd = record.scale * math.sqrt(max(1.0 - noise, 0.0))
+        pattern_sd = record.scale * math.sqrt(max(1.0 - noise, 1e-12))
         smoothing = max(1.0, smoothing_px) * record.smoothing_factor
         half = round((math.sqrt(6.0 * smoothing**2 + 1.0) - 1.0) / 2.0)
         background = np.zeros(image.shape[1], np.float32)
@@ -155,9 +156,8 @@ def iter_red_cells(
 
         def count(start: int) -> None:
             stop = min(start + _WINDOWS_PER_JOB, total)
-            lines = image[start * step : (stop - 1) * step + window_width]
             count_cells(
-                np.array(lines, np.float32, order="C"),  # a copy, which is changed
+                _lines(image, start * step, (stop - 1) * step + window_width),
                 np.arange(stop - start) * step,
                 window_width,
                 displacement_px[start:stop],
@@ -174,7 +174,15 @@ def iter_red_cells(
         starts = range(0, total, _WINDOWS_PER_JOB)
         for start, _ in zip(starts, pool.map(count, starts), strict=True):
             yield min(start + _WINDOWS_PER_JOB, total)
+    finally:
+        pool.shutdown(wait=True, cancel_futures=True)
     return _red_cells(result, pattern_sd, smoothing)
+
+
+def _lines(image: NDArray[Any], start: int, stop: int) -> NDArray[np.float32]:
+    """Copy lines; pixels too large become infinite, and their windows have no velocity."""
+    with np.errstate(over="ignore"):
+        return np.array(image[start:stop], np.float32, order="C")
 
 
 def _statistics(
@@ -183,7 +191,7 @@ def _statistics(
     from napari_bloodflow.analysis.kernels._lag_lines_numba import record_sums
 
     def add_up(top: int) -> Sums:
-        lines = np.ascontiguousarray(image[top : top + _PART_LINES], np.float32)
+        lines = _lines(image, top, top + _PART_LINES)
         sums = (*np.empty((3, image.shape[1])), np.empty(7))
         record_sums(lines, window_width, *sums)
         return sums
