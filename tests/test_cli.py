@@ -57,6 +57,41 @@ def test_velocity_prints_the_physical_speed_and_writes_nothing_unless_asked(k05:
     assert {path: path.read_bytes() for path in k05.parent.iterdir()} == before
 
 
+def test_velocity_takes_the_proposed_window_and_says_why(k05: Path) -> None:
+    code, out, err = run("velocity", k05, "--window", "auto")
+    assert code == 0
+    width = int(err.partition("window of ")[2].split()[0])
+    assert f"window {width} lines" in out
+    assert "px per line" in err
+
+
+@pytest.mark.parametrize("window", ["wide", "1.5"])
+def test_a_window_is_lines_or_auto(k05: Path, window: str) -> None:
+    code, _, err = run("velocity", k05, "--window", window)
+    assert code == 2
+    assert "not a valid integer" in err
+
+
+def test_accuracy_is_that_of_the_calibration_and_width_of_a_file(k05: Path) -> None:
+    code, out, _ = run("accuracy", k05, "--window", 16, "--snr", 3)
+    assert code == 0
+    assert out.startswith("at your settings 0.")
+    table = pd.read_csv(io.StringIO(out.partition("\n")[2]), sep=r"\s+")
+    assert (table["speed_mm_per_s"] / table["shift_px"]).to_numpy() == pytest.approx(0.2, rel=0.01)
+    assert run("accuracy", k05, "--window", "auto")[2].startswith("window of ")
+
+
+def test_accuracy_names_what_does_not_fit(k05: Path, tmp_path: Path) -> None:
+    code, _, err = run("accuracy", k05, "--window", 30)
+    assert code == 2
+    assert "multiple of 4" in err
+    bare = tmp_path / "bare.tif"
+    tifffile.imwrite(bare, np.zeros((64, 32), np.uint16))
+    code, _, err = run("accuracy", bare)
+    assert code == 2
+    assert "are not known" in err
+
+
 def test_velocity_as_csv_is_the_table(k05: Path) -> None:
     code, out, _ = run("velocity", k05, "--window", 16, "--csv")
     table = pd.read_csv(io.StringIO(out))

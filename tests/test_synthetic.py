@@ -76,6 +76,39 @@ def test_pixels_repeat_when_the_pattern_has_moved_by_whole_pixels() -> None:
     assert (between != image[:-4, 1:-1]).mean() > 0.5
 
 
+@pytest.mark.parametrize("shift_px", [0.0, 2.5, -2.5])
+def test_cells_are_where_they_are_said_to_be(shift_px: float) -> None:
+    train = moving_streaks(
+        40, 400, dx_um=0.25, velocity_um_per_s=shift_px * 250, cell_spacing_um=25.0, snr=np.inf
+    )
+    assert train.cell_px is not None
+    assert train.train_px is not None
+    column = (train.cell_px + shift_px * 39) % train.train_px
+    column = column[(column > 2) & (column < 397)].round().astype(int)
+    assert column.size > 1
+    assert (train.image[39][column] < 0.75 * 2000).all()
+    assert (train.image[39] > 0.95 * 2000).mean() > 0.4
+
+
+def test_a_line_that_takes_time_sees_its_last_pixels_later() -> None:
+    def draw(**scan: Any) -> NDArray[np.uint16]:
+        return moving_streaks(
+            8, 101, dx_um=0.5, dt_s=1.0, velocity_um_per_s=50.0, snr=np.inf, **scan
+        ).image
+
+    # The cells move by 1 px in 10 ms, which is the time of a pixel here.
+    at_once = draw()
+    with_scan = draw(pixel_dwell_s=0.01)
+    against = draw(pixel_dwell_s=0.01, scan_direction="negative")
+    both = draw(pixel_dwell_s=0.01, scan_direction="bidirectional")
+    np.testing.assert_array_equal(with_scan[:, 0], at_once[:, 0])
+    # The scan keeps up with the cells, so it sees one place of the train all the time.
+    assert np.ptp(with_scan.astype(int), axis=1).max() <= 1
+    np.testing.assert_array_equal(against[:, -1], at_once[:, -1])
+    np.testing.assert_array_equal(both[::2], with_scan[::2])
+    np.testing.assert_array_equal(both[1::2], against[1::2])
+
+
 def test_a_change_of_velocity_begins_in_the_row_it_is_given_for() -> None:
     velocity = np.repeat([0.0, 500.0, -1000.0], 20)
     image = moving_streaks(60, 50, velocity_um_per_s=velocity, snr=np.inf).image

@@ -22,7 +22,9 @@ if TYPE_CHECKING:
         RectRoiBounds,
     )
     from napari_bloodflow.acquisition.roi_set import RoiSet
+    from napari_bloodflow.analysis.accuracy_atlas import accuracy_atlas
     from napari_bloodflow.analysis.base import AnalysisKey, RunContext
+    from napari_bloodflow.analysis.velocity_window import suggest_window
     from napari_bloodflow.calibration import Calibration
 
 _HOMES = {
@@ -38,7 +40,9 @@ _HOMES = {
     "RoiSet": "acquisition.roi_set",
     "RunContext": "analysis.base",
     "__version__": "_version",
+    "accuracy_atlas": "analysis.accuracy_atlas",
     "open_in_viewer": "_napari.session",
+    "suggest_window": "analysis.velocity_window",
 }
 
 __all__ = [
@@ -54,7 +58,9 @@ __all__ = [
     "RoiSet",
     "RunContext",
     "__version__",
+    "accuracy_atlas",
     "open_in_viewer",
+    "suggest_window",
 ]
 
 

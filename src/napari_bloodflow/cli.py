@@ -1,4 +1,4 @@
-"""The command line: ``napari-bloodflow demo | info | velocity | flow | check``."""
+"""The command line: ``napari-bloodflow demo | info | velocity | accuracy | flow | check``."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
     from napari_bloodflow.acquisition.acq_image import AcqImage
     from napari_bloodflow.acquisition.check import CheckedFile
-    from napari_bloodflow.analysis.base import Analysis, Progress
+    from napari_bloodflow.analysis.base import Analysis, AnalysisInputs, Progress
 
 __all__ = ["main"]
 
@@ -43,6 +43,10 @@ class _Group(click.Group):
 def _fail(message: str, code: int) -> NoReturn:
     click.echo(f"napari-bloodflow: {message}", err=True)
     sys.exit(code)
+
+
+def _lines_or_auto(ctx: click.Context, param: click.Parameter, value: str | None) -> Any:
+    return value if value in (None, "auto") else click.INT(value, param, ctx)
 
 
 @click.group(cls=_Group, context_settings={"help_option_names": ["-h", "--help"]})
@@ -86,7 +90,10 @@ def info(file: Path) -> None:
 )
 @click.option("--channel", type=int, default=0, show_default=True, help="Channel, from 0.")
 @click.option(
-    "--window", type=int, help="Lines per window, a multiple of 4. Default: as last time, or 64."
+    "--window",
+    metavar="LINES|auto",
+    callback=_lines_or_auto,
+    help="Lines per window, a multiple of 4, or auto for a proposal. Default: as last time, or 64.",
 )
 @click.option(
     "--method",
@@ -105,7 +112,7 @@ def velocity(
     file: Path,
     roi_id: int | None,
     channel: int,
-    window: int | None,
+    window: Any,
     method: str | None,
     save: bool,
     strict_tables: bool | None,
@@ -115,6 +122,8 @@ def velocity(
     if strict_tables is not None and not save:
         raise click.UsageError("--strict-tables and --own-columns are for --save")
     acq = _open(file)
+    if window == "auto":
+        window = _suggested_window(_calibrated(acq, roi_id, channel))
     analysis = _measure(acq, roi_id, channel, {"window_width": window, "method": method})
     if as_csv:
         assert analysis.result.table is not None
@@ -159,6 +168,35 @@ def flow(file: Path, velocity_roi: int, diameter_roi: int, channel: int, profile
     assert velocity is not None
     assert diameter is not None
     volume_flow(velocity, diameter, profile=profile).to_csv(sys.stdout, index=False)
+
+
+@main.command()
+@click.argument("file", type=click.Path(path_type=Path))
+@click.option("--roi", "roi_id", type=int, help="ROI id. Default: as for velocity.")
+@click.option(
+    "--window",
+    metavar="LINES|auto",
+    callback=_lines_or_auto,
+    default="64",
+    show_default=True,
+    help="As for velocity.",
+)
+@click.option(
+    "--snr", type=float, default=1.0, show_default=True, help="Contrast of the cells over noise."
+)
+def accuracy(file: Path, roi_id: int | None, window: Any, snr: float) -> None:
+    """Simulate flow with the calibration and width of FILE, and print how well it is measured."""
+    from napari_bloodflow.analysis.accuracy_atlas import accuracy_atlas
+
+    inputs = _calibrated(_open(file), roi_id, 0)
+    dx_um, dt_s = inputs.calibration.dx_um, inputs.calibration.dt_s
+    lines = _suggested_window(inputs) if window == "auto" else window
+    try:
+        atlas = accuracy_atlas(dx_um, dt_s, inputs.image.shape[1], lines, snr)
+    except ValueError as error:
+        raise click.UsageError(str(error)) from None
+    click.echo(atlas.sentence())
+    click.echo(atlas.table.to_string(index=False, float_format=lambda v: f"{v:.3g}"))
 
 
 @main.command()
@@ -243,14 +281,36 @@ def _open(file: Path) -> AcqImage:
     return AcqImage(file)
 
 
+def _calibrated(acq: AcqImage, roi_id: int | None, channel: int) -> AnalysisInputs:
+    from napari_bloodflow.errors import AnalysisError
+
+    inputs = acq.get_analysis_inputs(channel, _roi_id(acq, roi_id))
+    if not inputs.calibration.is_known:
+        raise AnalysisError(f"{acq.path}: seconds per line and um per pixel are not known")
+    return inputs
+
+
+def _suggested_window(inputs: AnalysisInputs) -> int:
+    from napari_bloodflow.analysis.velocity_window import suggest_window
+
+    found = suggest_window(inputs.image, inputs.calibration.dt_s, inputs.calibration.dx_um)
+    click.echo(f"window of {found.window_width} lines: {found.reason}", err=True)
+    return found.window_width
+
+
+def _roi_id(acq: AcqImage, roi_id: int | None) -> int:
+    if roi_id is None:
+        roi_id = acq.get_default_roi()
+    if roi_id is None:
+        roi_id = acq.rois.create().roi_id
+        click.echo("no ROI yet: ROI 1 is the whole image", err=True)
+    return roi_id
+
+
 def _measure(acq: AcqImage, roi_id: int | None, channel: int, params: dict[str, Any]) -> Analysis:
     from napari_bloodflow.analysis.base import RunContext
 
-    if roi_id is None:
-        roi_id = acq.get_default_roi()
-        if roi_id is None:
-            roi_id = acq.rois.create().roi_id
-            click.echo("no ROI yet: ROI 1 is the whole image", err=True)
+    roi_id = _roi_id(acq, roi_id)
     given = {name: value for name, value in params.items() if value is not None}
     run = acq.analysis_set.prepare(("radon_velocity", channel, roi_id), given)
     with _ProgressBar() as bar:
@@ -349,7 +409,9 @@ def _echo_result(analysis: Analysis) -> None:
     if len(others):
         counts = ", ".join(f"{count} {status}" for status, count in others.items())
         click.echo(f"without velocity: {counts}")
-    shown = table.head(8).to_string(index=False, float_format=lambda v: f"{v:.6g}")
+    shown = (
+        table.head(8).loc[:, :"status"].to_string(index=False, float_format=lambda v: f"{v:.6g}")
+    )
     click.echo(shown)
     if len(table) > 8:
         click.echo(f"... {len(table)} windows in all")

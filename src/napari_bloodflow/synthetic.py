@@ -9,7 +9,7 @@ from __future__ import annotations
 import dataclasses
 import math
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
@@ -66,6 +66,12 @@ class SyntheticKymograph:
         Brightness over that at rest, less 1.
     onset_s, peak_s : ndarray of float64, shape (transients,), or None
         When transients begin, and when they are highest.
+    cell_px : ndarray of float64, shape (cells,), or None
+        Where the cells are on the train that moves: the one at p has its centre in column
+        ``p + sum(velocity_um_per_s[:t]) * dt_s / dx_um``, if all pixels of a line are recorded at
+        once, and again every `train_px` before and after.
+    train_px : float or None
+        Length of the train.
     """
 
     image: NDArray[np.uint16]
@@ -80,6 +86,8 @@ class SyntheticKymograph:
     df_f: NDArray[np.float64] | None = None
     onset_s: NDArray[np.float64] | None = None
     peak_s: NDArray[np.float64] | None = None
+    cell_px: NDArray[np.float64] | None = None
+    train_px: float | None = None
 
 
 def moving_streaks(
@@ -93,6 +101,8 @@ def moving_streaks(
     cell_width_um: float = 4.0,
     snr: float = 3.0,
     static_bands: float = 0.0,
+    pixel_dwell_s: float = 0.0,
+    scan_direction: Literal["positive", "negative", "bidirectional"] = "positive",
     seed: int = 0,
 ) -> SyntheticKymograph:
     """Draw dark red blood cells that move as one train through bright plasma.
@@ -118,6 +128,11 @@ def moving_streaks(
     static_bands : float, optional
         Standard deviation of a brightness pattern that stands still, such as dirt or uneven
         staining, relative to that of the moving pattern.
+    pixel_dwell_s : float, optional
+        Time from one pixel of a line to the next, seconds; 0 for lines recorded at once.
+    scan_direction : {"positive", "negative", "bidirectional"}, optional
+        Direction in which the pixels of a line follow one another; positive is towards larger
+        column. In bidirectional scans even lines are positive and odd ones negative.
     seed : int, optional
         Everything random follows from it.
 
@@ -136,6 +151,8 @@ def moving_streaks(
     -----
     ``image[t, x] = noise(bands(x) * p(x - s[t]))`` with ``s[t] = sum(v[:t]) * dt / dx``, in pixels.
     ``p`` has no detail finer than a pixel, and is sampled finely enough to interpolate linearly.
+    With a dwell time ``tau``, ``s`` of the pixel that is the i-th to be recorded grows by
+    ``v[t] * i * tau / dx``.
     """
     _check_positive(
         num_rows=num_rows,
@@ -159,7 +176,7 @@ def moving_streaks(
     # Never so few cells that their spread of brightness would be a matter of chance.
     needed_px = max(num_columns + np.ptp(shift_px) + 2, 64 * cell_spacing_um / dx_um)
     length_px = math.ceil(min(needed_px, _LONGEST_RING_PX))
-    ring = _cell_ring(length_px, cell_spacing_um / dx_um, cell_width_um / dx_um, rng)
+    cells, ring = _cell_ring(length_px, cell_spacing_um / dx_um, cell_width_um / dx_um, rng)
     contrast = float(ring.std() / ring.mean())
     gain = _column_pattern(num_columns, static_bands * contrast, rng)
     photons = _photons_for_snr(snr, float(ring.std()), float(ring.mean()))
@@ -168,9 +185,13 @@ def moving_streaks(
     columns = np.arange(num_columns) * _PER_PIXEL
     for top in range(0, num_rows, _BLOCK_ROWS):
         rows = slice(top, min(top + _BLOCK_ROWS, num_rows))
-        whole, part = np.divmod(-shift_px[rows] * _PER_PIXEL, 1.0)
-        index = (whole.astype(np.int64)[:, np.newaxis] + columns) % ring.size
-        part = part.astype(np.float32)[:, np.newaxis]
+        moved = shift_px[rows, np.newaxis]
+        if pixel_dwell_s:
+            order = _scan_order(np.arange(rows.start, rows.stop), num_columns, scan_direction)
+            moved = moved + velocity[rows, np.newaxis] * (pixel_dwell_s / dx_um) * order
+        whole, part = np.divmod(-moved * _PER_PIXEL, 1.0)
+        index = (whole.astype(np.int64) + columns) % ring.size
+        part = part.astype(np.float32)
         bright = ring[index] * (1 - part) + ring[(index + 1) % ring.size] * part
         image[rows] = _count_photons(bright * gain, photons, rng)
     return SyntheticKymograph(
@@ -180,6 +201,8 @@ def moving_streaks(
         "moving_streaks",
         f"Dark cells moving through bright plasma, mean velocity {velocity.mean():.4g} um/s.",
         velocity_um_per_s=velocity,
+        cell_px=cells,
+        train_px=float(length_px),
     )
 
 
@@ -528,6 +551,17 @@ def _check_positive(**values: float) -> None:
             raise ValueError(f"{name} must be positive; it is {value!r}")
 
 
+def _scan_order(
+    rows: NDArray[np.int64], num_columns: int, scan_direction: str
+) -> NDArray[np.int64]:
+    """Return the number of each pixel in the order of recording, by row and column."""
+    forward = np.arange(num_columns)
+    is_back = np.full(rows.size, scan_direction == "negative")
+    if scan_direction == "bidirectional":
+        is_back = rows % 2 == 1
+    return np.where(is_back[:, np.newaxis], forward[::-1], forward)
+
+
 def _beat(beats: NDArray[np.float64]) -> NDArray[np.float64]:
     def wave(beats: NDArray[np.float64]) -> NDArray[np.float64]:
         phase = 2 * np.pi * beats
@@ -538,8 +572,11 @@ def _beat(beats: NDArray[np.float64]) -> NDArray[np.float64]:
 
 def _cell_ring(
     length_px: int, spacing_px: float, width_px: float, rng: np.random.Generator
-) -> NDArray[np.float32]:
-    """Brightness of plasma (1) with cells in it, on a ring of `_PER_PIXEL` samples per pixel."""
+) -> tuple[NDArray[np.float64], NDArray[np.float32]]:
+    """Place cells on a ring; return where they are, and the brightness of plasma (1) with them.
+
+    The brightness has `_PER_PIXEL` samples per pixel.
+    """
     size = length_px * _PER_PIXEL
     gaps = rng.exponential(spacing_px - width_px, 2 * math.ceil(length_px / spacing_px) + 32)
     centers = np.cumsum(gaps + width_px)
@@ -552,7 +589,7 @@ def _cell_ring(
     transfer = np.sinc(cycles_per_px * width_px) * np.sinc(cycles_per_px)
     transfer *= np.exp(-2 * (np.pi * cycles_per_px * width_px / 4) ** 2)
     blurred = np.fft.irfft(np.fft.rfft(shadow) * transfer, size) * (width_px * _PER_PIXEL)
-    return np.clip(1.0 - blurred, 0.05, 1.0).astype(np.float32)
+    return centers, np.clip(1.0 - blurred, 0.05, 1.0).astype(np.float32)
 
 
 def _column_pattern(

@@ -70,6 +70,8 @@ DEFAULTS = {
     "speed_max": 0.0,
     "direction": "any",
     "min_confidence": 0.8,
+    "pixel_dwell_us": 0.0,
+    "scan_direction": "positive",
 }
 
 

@@ -8,8 +8,14 @@ import numpy as np
 import pytest
 import tifffile
 
-from napari_bloodflow import AcqImage
-from napari_bloodflow.export.figures import line_at, plot_kymograph, plot_velocity, save_figure
+from napari_bloodflow import AcqImage, accuracy_atlas
+from napari_bloodflow.export.figures import (
+    line_at,
+    plot_accuracy,
+    plot_kymograph,
+    plot_velocity,
+    save_figure,
+)
 from napari_bloodflow.synthetic import pulsatile_flow, write_tiff
 
 if TYPE_CHECKING:
@@ -95,3 +101,22 @@ def test_figures_are_written_in_the_usual_formats(
     path = tmp_path / f"velocity.{extension}"
     save_figure(ax, path)
     assert path.stat().st_size > 1000
+
+
+def test_an_accuracy_figure_has_errors_over_speed_and_the_range_that_holds(tmp_path: Path) -> None:
+    atlas = accuracy_atlas(0.25, 0.001, 64, 32, 3.0, speeds_mm_per_s=[0.001, 0.5, 1.0, 2.0, 15.9])
+    ax = plot_accuracy(atlas)
+    median, most, _ = ax.lines
+    np.testing.assert_array_equal(median.get_xdata(), atlas.table["speed_mm_per_s"])
+    np.testing.assert_array_equal(median.get_ydata(), 100 * atlas.table["median_error"])
+    np.testing.assert_array_equal(most.get_ydata(), 100 * atlas.table["error_95"])
+    (band,) = ax.patches
+    assert (band.get_x(), band.get_x() + band.get_width()) == pytest.approx((0.5, 2.0))
+    assert (ax.get_xlabel(), ax.get_ylabel()) == ("Speed (mm/s)", "Error (%)")
+    save_figure(ax, tmp_path / "accuracy.png")
+    assert (tmp_path / "accuracy.png").stat().st_size > 5000
+
+
+def test_an_accuracy_figure_without_a_range_has_no_band() -> None:
+    atlas = accuracy_atlas(0.25, 0.001, 64, 32, 3.0, speeds_mm_per_s=[0.5, 1.0])
+    assert not plot_accuracy(atlas, tolerance=1e-6).patches

@@ -77,6 +77,11 @@ class RadonVelocity(Analysis):
         "snr",
         "status",
         "velocity_raw",
+        "rbc_flux_per_s",
+        "rbc_density_per_mm",
+        "rbc_spacing_um",
+        "rbc_count",
+        "rbc_count_sd",
         AS_FOUND_COLUMN,
     )
     exclusive_group = "primary_kymograph"
@@ -91,9 +96,11 @@ class RadonVelocity(Analysis):
         -------
         AnalysisResult
             Table with ``time_s, time_index, theta_deg, velocity, velocity_ci_low,
-            velocity_ci_high, confidence, correlation, snr, status, velocity_raw``, one row per
-            window; time 0 is the first line of the ROI. The method ``classic`` has no error bars,
-            confidence, correlation and snr.
+            velocity_ci_high, confidence, correlation, snr, status, velocity_raw, rbc_flux_per_s,
+            rbc_density_per_mm, rbc_spacing_um, rbc_count, rbc_count_sd``, one row per window; time
+            0 is the first line of the ROI. The method ``classic`` has no error bars, confidence,
+            correlation, snr and cells. Cells are counted where there is a velocity, and their flux,
+            density and spacing need a calibration.
 
         Raises
         ------
@@ -156,6 +163,11 @@ def _measure_classic(
             "snr": missing,
             "status": status.astype(str),
             "velocity_raw": velocity,
+            "rbc_flux_per_s": missing,
+            "rbc_density_per_mm": missing,
+            "rbc_spacing_um": missing,
+            "rbc_count": missing,
+            "rbc_count_sd": missing,
         }
     )
     return table, {}

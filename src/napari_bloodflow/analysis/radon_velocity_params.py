@@ -13,6 +13,7 @@ from napari_bloodflow.schema import field
 __all__ = ["RadonVelocityParams"]
 
 _PEAK = "Method normalized"
+_SCAN = "Scan"
 _NORMALIZED = ("normalized",)
 _STEPS = (0.25, 0.5, 1.0)
 
@@ -125,8 +126,42 @@ class RadonVelocityParams(DetectionParams):
         le=1,
     )
 
+    pixel_dwell_us: float = field(
+        0.0,
+        "Pixel dwell time",
+        unit="us",
+        description="Time from one pixel of a line to the next, for which speeds are corrected; "
+        "0 if it is not known. Method normalized only.",
+        group=_SCAN,
+        ge=0,
+        allow_inf_nan=False,
+    )
+    scan_direction: Literal["positive", "negative", "bidirectional"] = field(
+        "positive",
+        "Scan direction",
+        description="Direction in which lines are scanned; positive is towards larger column. "
+        "bidirectional: line 0 of the image and every other line positive, those between negative; "
+        "both are measured apart. Method normalized only.",
+        group=_SCAN,
+    )
+
     @model_validator(mode="after")
     def _limits_are_a_range(self) -> RadonVelocityParams:
         if self.speed_max and self.speed_min >= self.speed_max:
             raise ValueError("speed_min must be below speed_max")
+        return self
+
+    @model_validator(mode="after")
+    def _scan_fits(self) -> RadonVelocityParams:
+        bidirectional = self.scan_direction == "bidirectional"
+        if self.method == "classic" and (bidirectional or self.pixel_dwell_us):
+            raise ValueError(
+                "method classic takes no account of the scan: set pixel_dwell_us to 0 and "
+                "scan_direction to positive or negative, or choose method normalized"
+            )
+        if bidirectional and (self.window_width < 16 or self.window_width % 8):
+            raise ValueError(
+                "window_width must be a multiple of 8 and at least 16 lines, half of them in each "
+                "direction, where scan_direction is bidirectional"
+            )
         return self

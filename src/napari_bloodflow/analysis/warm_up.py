@@ -20,9 +20,11 @@ def warm_up() -> None:
     from napari_bloodflow.analysis.kernels.edges_guided import GuidedSettings, iter_guided_edges
     from napari_bloodflow.analysis.kernels.lag_correlation import LagOptions, lag_velocity
     from napari_bloodflow.analysis.kernels.radon import iter_radon_windows
+    from napari_bloodflow.analysis.kernels.red_cells import count_red_cells
 
     image = np.random.default_rng(0).integers(0, 100, (160, 32)).astype(np.uint16)
-    lag_velocity(image, LagOptions(64))
+    found = lag_velocity(image, LagOptions(64))
+    count_red_cells(image, np.zeros_like(found.displacement_px), 64)
     for _ in iter_radon_windows(image, 64):
         pass
     for _ in iter_guided_edges(image, GuidedSettings()):

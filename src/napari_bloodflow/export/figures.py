@@ -13,9 +13,10 @@ if TYPE_CHECKING:
     from numpy.typing import ArrayLike
 
     from napari_bloodflow.acquisition.acq_image import AcqImage
+    from napari_bloodflow.analysis.accuracy_atlas import AccuracyAtlas
     from napari_bloodflow.analysis.base import Analysis
 
-__all__ = ["line_at", "plot_kymograph", "plot_velocity", "save_figure"]
+__all__ = ["line_at", "plot_accuracy", "plot_kymograph", "plot_velocity", "save_figure"]
 
 
 def plot_velocity(
@@ -122,6 +123,50 @@ def plot_kymograph(acq: AcqImage, channel: int = 0, ax: Axes | None = None) -> A
             ax.add_patch(Rectangle(corner, *size, fill=False, edgecolor="#e69f00", linewidth=1))
     ax.set_xlabel(f"Time ({calibration.time_unit})")
     ax.set_ylabel(f"Position ({calibration.position_unit})")
+    return ax
+
+
+def plot_accuracy(atlas: AccuracyAtlas, ax: Axes | None = None, *, tolerance: float = 0.02) -> Axes:
+    """Plot the expected error over speed, and shade the speeds that are measured well.
+
+    Parameters
+    ----------
+    atlas : AccuracyAtlas
+        From `accuracy_atlas`.
+    ax : matplotlib.axes.Axes, optional
+        Where; a new figure by default.
+    tolerance : float
+        Median relative error up to which a speed is measured well.
+
+    Returns
+    -------
+    matplotlib.axes.Axes
+        With speed in mm/s and errors in per cent of it, both logarithmic.
+    """
+    ax = ax or _new_axes(6, 3.5)
+    speed = atlas.table["speed_mm_per_s"].to_numpy(np.float64)
+    for name, label, style in (
+        ("median_error", "median", "-"),
+        ("error_95", "95 % of windows", "--"),
+    ):
+        error = 100 * atlas.table[name].to_numpy(np.float64)
+        ax.plot(speed, error, style, color="#0072b2", linewidth=1.2, label=label)
+    ax.axhline(100 * tolerance, color="0.6", linewidth=0.8, zorder=1)
+    held = atlas.speed_range(tolerance)
+    if held is not None:
+        label = f"median within {100 * tolerance:.2g} %"
+        ax.axvspan(*held, color="#009e73", alpha=0.12, linewidth=0, label=label)
+    ax.set_xscale("log")
+    ax.set_yscale("log")
+    ax.set_xlim(speed[0], speed[-1])
+    ax.set_xlabel("Speed (mm/s)")
+    ax.set_ylabel("Error (%)")
+    ax.set_title(
+        f"{atlas.dx_um:g} um/px, {atlas.dt_s * 1e3:g} ms/line, {atlas.n_px} px, "
+        f"{atlas.window} lines, SNR {atlas.snr:g}",
+        fontsize="medium",
+    )
+    ax.legend(frameon=False)
     return ax
 
 
