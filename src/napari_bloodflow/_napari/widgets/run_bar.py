@@ -52,6 +52,7 @@ class RunBar(QWidget):
         self._prefix = ""
         self.button = push_button("Run", f"{name}_run", self._run_tip, self._on_clicked, self)
         self.button.setMinimumWidth(90)
+        self.button.setEnabled(False)
         self._progress = QProgressBar(self)
         self._progress.setObjectName(f"{name}_progress")
         self._progress.setToolTip("Part that is measured")
