@@ -535,3 +535,28 @@ def test_opening_and_closing_leaves_no_callbacks(
 def _is_gone(widget: weakref.ref[QWidget]) -> bool:
     gc.collect()
     return widget() is None
+
+
+# ---- advice
+
+
+def test_a_window_is_suggested_and_taken(dock: DockOnScreen, acq: AcqImage) -> None:
+    suggest = dock.part(QPushButton, "velocity_suggest")
+    dock.wait(suggest.isEnabled)
+    dock.width.setValue(256)
+    dock.click(suggest)
+    assert not suggest.isEnabled()
+    dock.qtbot.waitUntil(lambda: dock.width.value() != 256, timeout=60_000)
+    assert dock.text("velocity_advice_text").startswith(f"{dock.width.value()} lines: ")
+    dock.wait(suggest.isEnabled)
+    acq.rois.create(RectRoiBounds(0, 500, 0, 20))
+    dock.wait(lambda: dock.text("velocity_advice_text") == "")
+
+
+def test_how_accurate_the_settings_are_is_said(dock: DockOnScreen) -> None:
+    ask = dock.part(QPushButton, "velocity_accuracy")
+    dock.wait(ask.isEnabled)
+    dock.width.setValue(64)
+    dock.click(ask)
+    dock.qtbot.waitUntil(lambda: "mm/s" in dock.text("velocity_advice_text"), timeout=60_000)
+    assert dock.text("velocity_advice_text").startswith("At your settings ")

@@ -142,9 +142,10 @@ class AnalysisChoice(QWidget):
             return str(error)
         return ""
 
-    def add_row(self, label: str, widget: QWidget) -> None:
-        """Put a control of the dock before the parameters."""
-        self._form.form.insertRow(2, label, widget)
+    def add_row(self, label: str, widget: QWidget, *, is_last: bool = False) -> None:
+        """Put a control of the dock before the parameters in view, or after them."""
+        form = self._form.form
+        form.insertRow(form.rowCount() if is_last else 2, label, widget)
 
     def set_params(self, values: Mapping[str, Any]) -> None:
         """Choose parameters, as if the user had."""

@@ -8,6 +8,7 @@ from napari_bloodflow._napari.overlays import velocity_lines
 from napari_bloodflow._napari.plots.result_traces import velocity_plot_model
 from napari_bloodflow._napari.widgets.analysis_dock import AnalysisDock, DockSpec
 from napari_bloodflow._napari.widgets.summary_columns import VELOCITY_COLUMNS, velocity_details
+from napari_bloodflow._napari.widgets.velocity_advice import VelocityAdvice
 from napari_bloodflow._napari.widgets.window_width import WindowWidthBox, default_window_width
 from napari_bloodflow.analysis.radon_velocity import RadonVelocity
 
@@ -15,6 +16,8 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from qtpy.QtWidgets import QWidget
+
+    from napari_bloodflow._napari.plots.trace_plot import TracePlot
 
 __all__ = ["VelocityDock"]
 
@@ -39,6 +42,14 @@ class VelocityDock(AnalysisDock):
         self._width = WindowWidthBox(self)
         return {"window_width": self._width}
 
+    def _make_plot(self) -> TracePlot:
+        self._advice = VelocityAdvice(self)
+        self._advice.asked.connect(self._on_asked)
+        self._advice.width_proposed.connect(self._on_width_proposed)
+        self._asked_about: tuple[object, object] = (None, None)
+        self._choice.add_row("", self._advice, is_last=True)
+        return super()._make_plot()
+
     def _first_values(self) -> Mapping[str, Any]:
         return {"window_width": default_window_width()}
 
@@ -46,3 +57,22 @@ class VelocityDock(AnalysisDock):
         acq = self._session.acq
         self._width.set_calibration(acq.calibration if acq is not None else None)
         super()._refresh()
+        key = self._choice.key
+        if self._asked_about != (acq, key):
+            self._asked_about = (acq, key)
+            self._advice.clear()
+        is_known = acq is not None and acq.calibration.is_known
+        self._advice.set_usable(is_known and key is not None)
+
+    def _on_asked(self, question: str) -> None:
+        acq, key = self._session.acq, self._choice.key
+        if acq is None or key is None:
+            return
+        image = acq.get_roi_image(key.channel, key.roi_id)
+        if question == "window":
+            self._advice.suggest(image, acq.calibration)
+        else:
+            self._advice.simulate(image.shape[1], self._width.value, acq.calibration)
+
+    def _on_width_proposed(self, width: int) -> None:
+        self._choice.set_params({"window_width": width})
