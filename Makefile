@@ -3,7 +3,7 @@ BIN := .venv/bin
 OUT := demo-output
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test env lint format unit core schema pins clean
+.PHONY: help demo test env lint format unit core report schema pins clean
 
 help: ## this list
 	@sed -nE 's/^([a-z]+):[^#]*## (.*)/make \1@\2/p' $(MAKEFILE_LIST) | awk -F@ '{printf "%-12s %s\n", $$1, $$2}'
@@ -33,6 +33,9 @@ unit: env ## tests only, and only quick ones without a window: make unit ARGS="-
 
 core: env ## the wheel on its own, without napari and Qt, in .venv-core
 	@bash scripts/check_core.sh
+
+report: env ## run all benchmarks and write docs/accuracy_and_speed.md anew; takes an hour
+	@$(BIN)/python scripts/make_report.py
 
 schema: env ## write docs/schema anew from the models
 	@$(BIN)/python scripts/make_schema.py

@@ -38,3 +38,14 @@ def test_the_demo_can_be_shown(tmp_path: Path) -> None:
     )
     run("demo_viewer.py", tmp_path, "--screenshot", tmp_path / "viewer.png")
     assert (tmp_path / "viewer.png").stat().st_size > 10_000
+
+
+def test_the_report_is_written_and_keeps_what_was_not_run_again(tmp_path: Path) -> None:
+    page = tmp_path / "report.md"
+    page.write_text("# Old\n\n## Heart rate\n<!-- heart_rate_accuracy -->\nkept\n")
+    run("make_report.py", "--only", "start_and_open", "--page", page)
+    text = page.read_text()
+    assert text.startswith("# Accuracy and speed")
+    assert text.index("## Heart rate") < text.index("## Starting and opening")
+    assert "kept" in text
+    assert " ms" in text
