@@ -9,14 +9,21 @@ import argparse
 import tempfile
 import time
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import napari
+import numpy as np
 from napari.qt import get_qapp
-from qtpy.QtWidgets import QPushButton
+from qtpy.QtWidgets import QApplication, QCheckBox, QDockWidget, QMainWindow, QPushButton, QWidget
 
 from napari_bloodflow import RectRoiBounds, open_in_viewer, synthetic
+from napari_bloodflow._napari.workbench import open_workbench
+
+if TYPE_CHECKING:
+    from napari_bloodflow._napari.session import ViewerSession
 
 DOCS = Path(__file__).parents[1] / "docs" / "images"
+THEMES = ("dark", "light")
 
 
 def let_it_draw(seconds: float = 0.5) -> None:
@@ -26,17 +33,68 @@ def let_it_draw(seconds: float = 0.5) -> None:
         get_qapp().processEvents()
 
 
-def make_workbench(out: Path, sample: Path, theme: str) -> None:
-    """Two ROIs, one measured in the Velocity dock, at 1400 x 900."""
-    viewer = napari.Viewer(title="napari-bloodflow")
-    viewer.theme = theme
-    viewer.window.resize(1400, 900)
-    docks = {}
-    session = open_in_viewer(sample, viewer)
-    for name in ("Acquisition", "Velocity"):
-        _, docks[name] = viewer.window.add_plugin_dock_widget("napari-bloodflow", name)
-    let_it_draw()
-    session.fit_view()
+class Walk:
+    """A viewer of 1400 x 900 with the workbench, and what a user does in it."""
+
+    def __init__(self, out: Path, theme: str) -> None:
+        self.out, self.theme = out, theme
+        self.viewer = napari.Viewer(title="napari-bloodflow")
+        self.viewer.theme = theme
+        self.viewer.window.resize(1400, 900)
+        open_workbench(self.viewer)
+        let_it_draw()
+
+    def find(self, kind: type[Any], name: str) -> Any:
+        """Return a part of a dock by its name."""
+        for window in QApplication.topLevelWidgets():
+            if isinstance(window, QMainWindow) and window.isVisible():
+                found = window.findChild(kind, name)
+                if found is not None:
+                    return found
+        raise LookupError(name)
+
+    def open(self, path: Path) -> ViewerSession:
+        """Open a file and fit it."""
+        session = open_in_viewer(path, self.viewer)
+        let_it_draw()
+        session.fit_view()
+        let_it_draw()
+        return session
+
+    def front(self, name: str) -> None:
+        """Bring the tab of a dock to the front."""
+        widget: QWidget = self.find(QWidget, name)
+        while not isinstance(widget, QDockWidget):
+            widget = widget.parentWidget()
+        widget.show()
+        widget.raise_()
+        let_it_draw()
+
+    def click(self, name: str, seconds: float = 1.0) -> None:
+        """Press a button or a switch."""
+        kind = QCheckBox if name.endswith("_on_image") else QPushButton
+        self.find(kind, name).click()
+        let_it_draw(seconds)
+
+    def shoot(self, name: str) -> None:
+        """Save a picture of the window."""
+        path = self.out / f"{name}_{self.theme}.png"
+        self.viewer.screenshot(str(path), canvas_only=False, flash=False)
+
+    def close(self) -> None:
+        """Save everything and close."""
+        from napari_bloodflow._napari.session import get_session
+
+        for shown in get_session(self.viewer).shown:
+            shown.acq.save()
+        self.viewer.close()
+
+
+def shoot_velocity(walk: Walk, folder: Path) -> None:
+    """Two ROIs, one of them measured in the dock, then their events and heart rate."""
+    path = folder / "capillary.tif"
+    synthetic.write_tiff(synthetic.pulsatile_flow(), path)
+    session = walk.open(path)
     acq = session.acq
     assert acq is not None
     acq.rois.restore([])
@@ -47,12 +105,61 @@ def make_workbench(out: Path, sample: Path, theme: str) -> None:
     assert sync is not None
     sync.select([acq.rois.get_roi_ids()[0]])
     let_it_draw()
-    run = docks["Velocity"].findChild(QPushButton, "velocity_run")
-    run.click()
-    let_it_draw(3)
-    viewer.screenshot(str(out / f"workbench_{theme}.png"), canvas_only=False, flash=False)
-    acq.save()
-    viewer.close()
+    walk.front("velocity_dock")
+    walk.click("velocity_run", 2)
+    walk.shoot("workbench")
+    whole = acq.rois.create(name="whole")
+    acq.analysis_set.run_analysis(("radon_velocity", 0, whole.roi_id), {"window_width": 32})
+    sync.select([whole.roi_id])
+    walk.front("heart_rate_dock")
+    walk.click("heart_rate_run", 1.5)
+    walk.shoot("heart_rate")
+
+
+def shoot_events(walk: Walk, folder: Path) -> None:
+    """Show a slow-down that was accepted, and a rise to decide about."""
+    speed = 800 + 120 * np.sin(2 * np.pi * 6 * np.arange(16_000) * 1e-3)
+    speed[4000:5500] *= 0.35
+    speed[10_000:11_000] *= 1.8
+    path = folder / "events.tif"
+    synthetic.write_tiff(synthetic.moving_streaks(16_000, 64, velocity_um_per_s=speed), path)
+    session = walk.open(path)
+    assert session.acq is not None
+    session.acq.rois.create()
+    walk.front("event_dock")
+    walk.click("event_measure_parent", 2)
+    walk.click("event_run", 1)
+    walk.find(QWidget, "event_rows").selectRow(0)
+    walk.click("event_accept")
+    walk.click("event_on_image")
+    walk.shoot("events")
+
+
+def shoot_diameter(walk: Walk, folder: Path) -> None:
+    """Edges of a vessel over the image."""
+    path = folder / "vessel.tif"
+    synthetic.write_tiff(synthetic.vessel_with_diameter_changes(), path)
+    session = walk.open(path)
+    assert session.acq is not None
+    session.acq.rois.create()
+    walk.front("diameter_dock")
+    walk.click("diameter_run", 2)
+    walk.click("diameter_on_image")
+    walk.shoot("diameter")
+
+
+def shoot_peaks(walk: Walk, folder: Path) -> None:
+    """Transients, one of them accepted."""
+    path = folder / "calcium.tif"
+    synthetic.write_tiff(synthetic.intensity_transients(), path)
+    session = walk.open(path)
+    assert session.acq is not None
+    session.acq.rois.create()
+    walk.front("peaks_dock")
+    walk.click("peaks_run", 2)
+    walk.find(QWidget, "peaks_rows").selectRow(0)
+    walk.click("peaks_accept")
+    walk.shoot("peaks")
 
 
 def main() -> None:
@@ -61,11 +168,12 @@ def main() -> None:
     parser.add_argument("--out", type=Path, default=DOCS)
     out = parser.parse_args().out
     out.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory() as folder:
-        sample = Path(folder) / "capillary.tif"
-        synthetic.write_tiff(synthetic.pulsatile_flow(), sample)
-        for theme in ("dark", "light"):
-            make_workbench(out, sample, theme)
+    for theme in THEMES:
+        with tempfile.TemporaryDirectory() as folder:
+            walk = Walk(out, theme)
+            for shoot in (shoot_velocity, shoot_events, shoot_diameter, shoot_peaks):
+                shoot(walk, Path(folder))
+            walk.close()
 
 
 if __name__ == "__main__":

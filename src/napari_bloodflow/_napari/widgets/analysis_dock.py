@@ -212,6 +212,9 @@ class AnalysisDock(SessionDock):
         """Return the plot."""
         return TracePlot(f"{self.spec.name}_plot", self)
 
+    def _on_direction(self, *, is_wide: bool) -> None:
+        """Follow the layout: the plot is beside the controls in a wide dock, below in others."""
+
     def _make_extra(self) -> QWidget | None:
         """Return what stands below the summary; None if nothing does."""
         return None
@@ -285,6 +288,7 @@ class AnalysisDock(SessionDock):
             self._layout.setDirection(wanted)
             self._controls_area.setMaximumWidth(_CONTROLS_WIDTH if is_wide else _UNLIMITED)
             self._controls_area.set_scrolling(is_wide)
+            self._on_direction(is_wide=is_wide)
             self.updateGeometry()
         # A trace that is higher than wide is hard to read.
         height = _UNLIMITED if is_wide else max(_LEAST_PLOT_HEIGHT, self.width())

@@ -23,6 +23,8 @@ if TYPE_CHECKING:
 
 __all__ = ["HeartRateDock"]
 
+_NO_COURSE = "Too short to follow the rate over time, in windows of 4 s"
+
 
 class HeartRateDock(AnalysisDock):
     """Finds the heart rate in a velocity; plots it over time, and the spectrum.
@@ -43,11 +45,15 @@ class HeartRateDock(AnalysisDock):
 
     def _make_plot_area(self, plot: TracePlot) -> QWidget:
         self._spectrum = TracePlot("heart_rate_spectrum", self)
-        area = QSplitter(Qt.Orientation.Vertical, self)
-        area.setChildrenCollapsible(False)
-        area.addWidget(self._spectrum)
-        area.addWidget(plot)
-        return area
+        self._area = QSplitter(Qt.Orientation.Vertical, self)
+        self._area.setChildrenCollapsible(False)
+        self._area.addWidget(self._spectrum)
+        self._area.addWidget(plot)
+        return self._area
+
+    def _on_direction(self, *, is_wide: bool) -> None:
+        orientations = Qt.Orientation
+        self._area.setOrientation(orientations.Horizontal if is_wide else orientations.Vertical)
 
     def _on_theme(self) -> None:
         super()._on_theme()
@@ -55,6 +61,8 @@ class HeartRateDock(AnalysisDock):
 
     def _show_plots(self, acq: AcqImage | None, shown: list[Analysis]) -> None:
         super()._show_plots(acq, shown)
+        if shown and self._plot.is_empty:
+            self._plot.set_model(PlotModel(), _NO_COURSE)
         model = spectrum_plot_model(acq, shown) if acq is not None else PlotModel()
         self._spectrum.set_model(model, "")
         self._spectrum.setVisible(bool(model.traces))

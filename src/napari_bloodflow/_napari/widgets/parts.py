@@ -222,7 +222,7 @@ class ControlsArea(QScrollArea):
 
     def minimumSizeHint(self) -> QSize:
         """Return the size of the controls, or a small one if they scroll."""
-        return QSize(200, 80) if self._is_scrolling else self.sizeHint()
+        return QSize(360, 80) if self._is_scrolling else self.sizeHint()
 
     def resizeEvent(self, event: QResizeEvent | None) -> None:
         """Ask for another height where lines break elsewhere."""
