@@ -25,6 +25,8 @@ from napari_bloodflow.acquisition.metadata import (
 )
 from napari_bloodflow.acquisition.paths import SUPPORTED_EXTENSIONS, is_supported
 from napari_bloodflow.acquisition.roi import LineROI, RectROI
+from napari_bloodflow.acquisition.scitiff_export import export_scitiff
+from napari_bloodflow.acquisition.scitiff_layers import scitiff_problems
 from napari_bloodflow.acquisition.sidecar_state import RenderedSidecar, SidecarState
 from napari_bloodflow.analysis.analysis_set import AnalysisSet
 from napari_bloodflow.analysis.base import AnalysisInputs, AnalysisState
@@ -175,9 +177,13 @@ class AcqImage:
 
     @property
     def problems(self) -> tuple[Problem, ...]:
-        """What was wrong with the files beside the image, and what was done about it."""
-        doubtful = self._models.doubtful_calibration()
-        return (*self._state.problems, *self._state.strict_problems(), *doubtful)
+        """What was wrong with the image's metadata and the files beside it, and what was done."""
+        return (
+            *scitiff_problems(self._images),
+            *self._state.problems,
+            *self._state.strict_problems(),
+            *self._models.doubtful_calibration(),
+        )
 
     @property
     def accepted(self) -> bool:
@@ -694,6 +700,37 @@ class AcqImage:
             if path.exists():
                 raise SaveError(path, "exists already; a copy never replaces a file")
         return write_transaction(target, contents, expected=dict.fromkeys(contents))
+
+    def export_scitiff(self, path: str | Path, *, overwrite: bool = False) -> tuple[str, ...]:
+        """Write the image as SciTiff, with calibration, ROIs and summaries of the results.
+
+        The lines of a kymograph go along ``t``. Every release of the package ``scitiff`` reads the
+        file with its metadata, and ImageJ with its calibration; only what a SciTiff image had
+        itself may ask for a later release. ROIs and results are JSON texts in ``extra``. The image
+        itself, and any other that is no export, is never replaced.
+
+        Parameters
+        ----------
+        path : path-like
+            A ``.tif`` or ``.tiff`` file.
+        overwrite : bool
+            Whether an earlier export of that name is replaced.
+
+        Returns
+        -------
+        tuple of str
+            What could not be written as it is, such as a coordinate; empty if all was.
+
+        Raises
+        ------
+        SaveError
+            If the path is taken, or the file cannot be written or does not read back the same;
+            what was there before is still there.
+        ImageReadError
+            If the pixels cannot be decoded.
+        """
+        document = self._models.render(self._state).document
+        return export_scitiff(self._images, document, Path(path), overwrite=overwrite)
 
     # ---- reacting to the models
 

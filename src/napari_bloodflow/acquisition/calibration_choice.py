@@ -20,6 +20,7 @@ __all__ = [
     "combine_readings",
     "disagreement",
     "doubts",
+    "steps_of_header",
 ]
 
 _TOLERANCE = 1e-3
@@ -83,11 +84,24 @@ def calibration_of_header(header: AcqImageHeader, source: str) -> Calibration:
     Calibration
         Unknown if a label is not a unit of time (rows) or length (columns).
     """
-    dt_s = time_to_s(header.physical_unit_y, header.physical_label_y)
-    dx_um = length_to_um(header.physical_unit_x, header.physical_label_x)
+    dt_s, dx_um = steps_of_header(header)
     if dt_s is None or dx_um is None:
         return UNKNOWN_CALIBRATION
     return Calibration(dt_s, dx_um, source, is_known=True)
+
+
+def steps_of_header(header: AcqImageHeader) -> tuple[float | None, float | None]:
+    """Return seconds per line and micrometres per pixel, each None if it is not known.
+
+    Parameters
+    ----------
+    header : AcqImageHeader
+        Steps with their unit labels.
+    """
+    return (
+        time_to_s(header.physical_unit_y, header.physical_label_y),
+        length_to_um(header.physical_unit_x, header.physical_label_x),
+    )
 
 
 def disagreement(first: Calibration, second: Calibration) -> str:
