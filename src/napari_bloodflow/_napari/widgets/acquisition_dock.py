@@ -14,6 +14,7 @@ from napari_bloodflow._napari.widgets.file_panel import EmptyPanel, FilePanel
 from napari_bloodflow._napari.widgets.problems_panel import ProblemsPanel
 from napari_bloodflow._napari.widgets.roi_panel import RoiPanel
 from napari_bloodflow._napari.widgets.save_panel import SavePanel
+from napari_bloodflow._napari.widgets.scitiff_panel import SciTiffPanel
 from napari_bloodflow._napari.widgets.session_dock import SessionDock
 
 if TYPE_CHECKING:
@@ -51,6 +52,7 @@ class AcquisitionDock(SessionDock):
             DisplayPanel(session),
             self._rois,
             ProblemsPanel(session),
+            SciTiffPanel(session),
             self._save,
         )
         self._rois.said.connect(self._save.say)
