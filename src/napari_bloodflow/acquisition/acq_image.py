@@ -12,6 +12,7 @@ from psygnal import Signal
 from napari_bloodflow.acquisition.acq_models import AcqModels
 from napari_bloodflow.acquisition.calibration_choice import (
     calibration_patch,
+    uneven_steps,
 )
 from napari_bloodflow.acquisition.contrast import default_color_lut
 from napari_bloodflow.acquisition.history import EditHistory, EditState
@@ -409,7 +410,12 @@ class AcqImage:
         """
         self._check_channel(channel)
         image = self.get_roi_image(channel, roi_id)
-        return AnalysisInputs(image, self._analysis_state(self._rectangle(roi_id), channel))
+        state = self._analysis_state(self._rectangle(roi_id), channel)
+        row_start, row_stop, col_start, col_stop = state.roi_bounds
+        uneven = uneven_steps(self._images.scitiff, self.calibration).cut(
+            slice(row_start, row_stop), slice(col_start, col_stop)
+        )
+        return AnalysisInputs(image, state, uneven=uneven)
 
     def get_analysis_state(
         self, channel: int, roi_id: int, *, with_pixels: bool = True

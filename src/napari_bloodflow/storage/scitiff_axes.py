@@ -52,6 +52,18 @@ class SciTiffAxis:
     centers: NDArray[np.float64] | None = None
     is_uniform: bool = True
 
+    @property
+    def uneven_places(self) -> NDArray[np.float64] | None:
+        """Distances of all pixels from the first, in seconds or micrometres, rising.
+
+        None where `scale` says it all, or where the positions go back and forth.
+        """
+        if self.is_uniform or self.centers is None or self.unit.kind not in ("time", "length"):
+            return None
+        places = np.abs(self.unit.to_base(1.0)) * (self.centers - self.centers[0])
+        places = np.sign(self.scale) * places
+        return places if (np.diff(places) > 0).all() else None
+
 
 def kept_axes(document: SciTiffDocument) -> tuple[tuple[SciTiffAxis, ...], list[Note]]:
     """Return the axes that are shown, in the order t, z, y, x, with notes.
