@@ -101,6 +101,7 @@ def test_standard_deviations_stay_hidden_and_masks_can_be_brought_back() -> None
     session = open_in_viewer(WITH_MASK, viewer)
     shown = session.shown[0]
     values, stdevs, mask, rois = viewer.layers
+    assert [layer.colormap.name for layer in (values, stdevs)] == ["gray", "gray"]
     assert [layer.visible for layer in viewer.layers] == [True, False, True, True]
     session.open(KYMOGRAPH)
     assert not any(layer.visible for layer in (values, stdevs, mask, rois))
@@ -135,5 +136,6 @@ def test_the_dock_shows_the_metadata(
     qtbot.waitUntil(lambda: panel.isVisibleTo(dock) == has_panel)
     text = dock.findChild(QLabel, "scitiff_text")
     assert ("coordinate t" in text.text()) == has_panel
-    display = dock.findChild(QWidget, "display_panel")
-    qtbot.waitUntil(lambda: display.isVisibleTo(dock) == (path != PICTURE))
+    for name in ("display_panel", "calibration_panel"):
+        part = dock.findChild(QWidget, name)
+        qtbot.waitUntil(lambda part=part: part.isVisibleTo(dock) == (path != PICTURE))

@@ -441,7 +441,10 @@ class ViewerSession:
             layer.scale = scale
 
     def _reset_view(self) -> None:
-        self.viewer.reset_view(layers=self._active.layers if self._active is not None else None)
+        layers = self._active.layers if self._active is not None else []
+        # napari cannot fit to layers that all have fewer dimensions than the viewer
+        is_whole = any(layer.ndim == self.viewer.dims.ndim for layer in layers)
+        self.viewer.reset_view(layers=layers if is_whole else None)
         self._fitted_camera = self._camera_state()
         self.layout_changed.emit()
 

@@ -311,7 +311,7 @@ class AcqImage:
         existing = self.get_image_contrast(channel)
         if existing is not None:
             return existing
-        lut = default_color_lut(channel, self._images.num_channels)
+        lut = default_color_lut(channel, self._images.num_colours)
         plane = self._images.get_slice(channel)
         return self.ensure_image_contrast_from_plane(channel, plane, default_color_lut=lut)
 

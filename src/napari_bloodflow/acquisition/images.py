@@ -143,6 +143,13 @@ class AcqImages:
         channels = () if self.scitiff is None else self.scitiff.channels
         return tuple(channel.index for channel in channels if channel.role == "mask")
 
+    @property
+    def num_colours(self) -> int:
+        """Channels that are told apart by colour; values and their deviations are not."""
+        channels = () if self.scitiff is None else self.scitiff.channels
+        is_one_image = any(channel.role == "intensities" for channel in channels)
+        return 1 if is_one_image else self.num_channels
+
     def get_volume(self, channel: int = 0) -> NDArray[Any]:
         """Return all planes of a channel.
 

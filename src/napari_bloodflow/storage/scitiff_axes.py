@@ -157,13 +157,16 @@ def _axis(dim: str, size: int, coord: Variable | None, notes: list[Note]) -> Sci
         return SciTiffAxis(dim, size)
     has_edges = dim in coord.edges
     is_uniform = _is_uniform(values, scale, is_float32=coord.dtype == "float32")
-    if not is_uniform:
-        what = "its steps are not all the same"
-        action = "the image is shown with the mean step; the values themselves are kept"
-        notes.append(Note("nonuniform", where, what, action))
     centers = (values[:-1] + np.diff(values) / 2) if has_edges else values
     translate = float(values[0]) + (scale / 2 if has_edges else 0.0)
-    return SciTiffAxis(dim, size, scale, translate, unit, centers, is_uniform)
+    axis = SciTiffAxis(dim, size, scale, translate, unit, centers, is_uniform)
+    if not is_uniform:
+        what = "its steps are not all the same"
+        action = "the mean step is used; the values themselves are kept"
+        if axis.uneven_places is not None:
+            action = "the image is shown with the mean step; analyses use the true values"
+        notes.append(Note("nonuniform", where, what, action))
+    return axis
 
 
 def _finite_span(values: NDArray[Any]) -> float | None:

@@ -46,10 +46,10 @@ class AcquisitionDock(SessionDock):
         self._file = FilePanel(session)
         self._rois = RoiPanel(session)
         self._save = SavePanel(session)
+        self._of_kymographs = (CalibrationPanel(session), DisplayPanel(session))
         self._panels = (
             self._file,
-            CalibrationPanel(session),
-            DisplayPanel(session),
+            *self._of_kymographs,
             self._rois,
             ProblemsPanel(session),
             SciTiffPanel(session),
@@ -116,3 +116,7 @@ class AcquisitionDock(SessionDock):
         self._pages.setCurrentIndex(1 if has_file else 0)
         for panel in self._panels:
             panel.refresh()
+        # Any other image is shown at its physical size; lines and their time do not apply.
+        acq = self._session.acq
+        for panel in self._of_kymographs:
+            panel.setVisible(acq is None or acq.images.is_kymograph)

@@ -96,8 +96,6 @@ class DisplayPanel(Section):
         self._directions[self._session.time_direction].setChecked(True)
         if active is None:
             return
-        # An image that is no kymograph is shown at its physical size.
-        self.setVisible(active.acq.images.is_kymograph)
         factor = self._session.stretch / self._fitted(active)
         self._factor.setText(f"× {factor:.3g}")
         if not self._slider.isSliderDown():
