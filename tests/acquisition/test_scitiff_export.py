@@ -236,6 +236,34 @@ def test_structures_in_extra_become_text(tmp_path: Path, target: Path) -> None:
     assert extra["none"] == "null"
 
 
+def test_a_table_of_texts_is_told_to_be_lost(tmp_path: Path, target: Path) -> None:
+    coords = {"names": variable("yx", [["a", "b"], ["c", "d"]], dtype="string")}
+    path = write(
+        tmp_path / "a.tiff",
+        document((2, 1, 1, 2, 2), coords=coords),
+        np.zeros((2, 1, 1, 2, 2), np.float32),
+    )
+    assert AcqImage(path).export_scitiff(target) == (
+        "coords.names: a table of texts cannot be written",
+    )
+
+
+def test_the_export_of_an_export_is_the_same(target: Path) -> None:
+    acq = AcqImage(FOLDER / "s07_group_daq_process_extra_datetime.tiff")
+    acq.rois.create(name="here")
+    _, first = exported(acq, target)
+    again = AcqImage(target)
+    again.rois.create(name="here")
+    _, second = exported(again, target.with_name("again.tiff"))
+    assert second.document.raw == first.document.raw
+    original = acq.images.scitiff
+    assert original is not None
+    kept = original.document
+    assert first.document.process == kept.process
+    assert first.document.extra.items() >= kept.extra.items()
+    assert first.document.daq["facility"] == kept.daq["facility"]
+
+
 # ---- what is never replaced
 
 

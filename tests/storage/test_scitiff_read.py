@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from importlib.util import find_spec
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -215,6 +216,49 @@ def test_every_layout_gives_the_same_pixels(path: Path, options: dict[str, Any])
     np.testing.assert_array_equal(opened.plane(channel=2, z=1, t=4), pixels[4, 1, 2])
 
 
+def test_a_stack_with_one_directory_is_read_whole(path: Path) -> None:
+    pixels = np.arange(6 * 20 * 24, dtype=np.float32).reshape(6, 1, 1, 20, 24)
+    write(path, document(pixels.shape), pixels)
+    with tifffile.TiffFile(path) as tif:
+        first = tif.pages.first
+        link = first.offset + 2 + 12 * len(first.tags)
+    data = bytearray(path.read_bytes())
+    data[link : link + 4] = bytes(4)  # as tifffile writes stacks of more than 4 GiB
+    path.write_bytes(data)
+    header = read_tiff_header(path)
+    assert header.scitiff is not None
+    np.testing.assert_array_equal(TiffPixels(header).volume(), pixels[:, 0, 0])
+
+
+@pytest.mark.skipif(find_spec("imagecodecs") is not None, reason="imagecodecs is installed")
+def test_a_codec_that_is_not_installed_is_named(path: Path) -> None:
+    pixels = np.arange(6 * 20 * 24, dtype=np.float32).reshape(6, 1, 1, 20, 24)
+    write(path, document(pixels.shape), pixels, compression="zlib")
+    with tifffile.TiffFile(path, mode="r+") as tif:
+        for page in tif.pages:
+            page.tags["Compression"].overwrite(5)  # LZW
+    header = read_tiff_header(path)
+    assert header.scitiff is not None
+    with pytest.raises(ImageReadError, match="imagecodecs"):
+        TiffPixels(header).volume()
+
+
+@pytest.mark.parametrize("dtype", ["int8", "int16", "float16", "float64"])
+def test_types_of_pixels_that_no_hyperstack_has(path: Path, dtype: str) -> None:
+    pixels = np.arange(20).reshape(4, 5).astype(dtype)
+    tifffile.imwrite(path, pixels)
+    header = read_tiff_header(path)
+    assert (header.scitiff, header.dtype) == (None, np.dtype(dtype))
+    np.testing.assert_array_equal(TiffPixels(header).plane(), pixels)
+
+
+def test_other_keys_of_imagej_are_no_scitiff(path: Path) -> None:
+    metadata = {"axes": "TYX", "scitiff": "{}", "unit": "um"}
+    tifffile.imwrite(path, np.zeros((2, 4, 5), np.float32), imagej=True, metadata=metadata)
+    header = read_tiff_header(path)
+    assert (header.scitiff, header.scitiff_fault) == (None, "")
+
+
 # ---- coordinates
 
 
@@ -361,6 +405,19 @@ def test_parts_of_a_wrong_type_are_kept(path: Path, part: str) -> None:
     assert codes(scitiff) == [f"kept-raw:{part}"]
 
 
+def test_nobody_is_asked_for_an_address(path: Path) -> None:
+    people = [{"name": "A", "email": "no address", "orcid": "none"}]
+    parts = {
+        "daq": {"principal_investigators": people},
+        "process": {"coordinate_descriptions": {"nowhere": "no such coordinate"}},
+        "extra": None,
+    }
+    write(path, document((2, 1, 1, 4, 5)) | parts, np.zeros((2, 1, 1, 4, 5), np.float32))
+    scitiff = scitiff_of(path)
+    assert scitiff.notes == ()
+    assert scitiff.document.daq["principal_investigators"] == people
+
+
 # ---- which axes are shown, and where time is
 
 
@@ -468,6 +525,11 @@ def test_imagej_fills_in_what_the_coordinates_do_not_say(path: Path) -> None:
             variable("c", ["mask", "intensities"], dtype="string"),
             ["mask", "intensities"],
             ["mask", "intensities"],
+        ),
+        (
+            variable("c", ["stdevs", "intensities"], dtype="string"),
+            ["stdevs", "intensities"],
+            ["stdevs", "intensities"],
         ),
         (
             variable("c", ["stdevs", "mask"], dtype="string"),
