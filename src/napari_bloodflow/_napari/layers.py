@@ -37,6 +37,8 @@ SCITIFF_KEY = "scitiff"
 AXIS_LABELS = ("time", "position")
 UNITS = ("pixel", "pixel")
 
+_MAX_NAME = 80
+
 TimeDirection = Literal["right", "down"]
 """Where time runs on the screen: left to right, or top to bottom."""
 
@@ -211,7 +213,8 @@ def _labels(
 
 
 def _layer_name(acq: AcqImage, name: str) -> str:
-    return f"{acq.name} [{name}]" if name else acq.name
+    shown = " ".join(name.split())[:_MAX_NAME]  # it may be any text
+    return f"{acq.name} [{shown}]" if shown else acq.name
 
 
 def colormap_name(color_lut: str) -> str:

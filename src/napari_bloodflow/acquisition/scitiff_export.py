@@ -70,20 +70,18 @@ def export_scitiff(
     _check_target(path, images.path, overwrite=overwrite)
     losses: list[str] = []
     scitiff = images.scitiff
-    extra = {} if scitiff is None else _dict_of(scitiff.document.extra)
-    extra |= {
+    own = {
         _VERSION_KEY: __version__,
-        _ROIS_KEY: _compact(document.get("rois", [])),
-        _RESULTS_KEY: _compact(document.get("analysis", [])),
-    }
-    shared = {
-        "name": images.path.stem,
-        "extra": {str(key): extra_entry(value) for key, value in extra.items()},
+        _ROIS_KEY: json.dumps(_strict(document.get("rois", []))),
+        _RESULTS_KEY: json.dumps(_strict(document.get("analysis", []))),
     }
     if scitiff is None:
-        new = _from_plain(images, shared, losses)
+        new = _from_plain(images, own, losses)
     else:
-        new = _from_scitiff(images, scitiff, shared, losses)
+        try:
+            new = _from_scitiff(images, scitiff, own, losses)
+        except RecursionError:
+            raise SaveError(path, "the metadata of the image are nested too deep") from None
     write_scitiff(path, new, overwrite=overwrite)
     return tuple(losses)
 
@@ -110,7 +108,7 @@ def _is_export(path: Path) -> bool:
     return found is not None and _VERSION_KEY in _dict_of(found.document.extra)
 
 
-def _from_plain(images: AcqImages, shared: dict[str, Any], losses: list[str]) -> NewSciTiff:
+def _from_plain(images: AcqImages, own: dict[str, Any], losses: list[str]) -> NewSciTiff:
     """Put the lines on t, or on y where the image has frames as well."""
     sizes, dims = images.sizes, images.dims.replace("C", "")
     channels = []
@@ -124,11 +122,11 @@ def _from_plain(images: AcqImages, shared: dict[str, Any], losses: list[str]) ->
     if pixels.shape[0] == 1:
         pixels, rows = pixels.swapaxes(0, 3), "t"
     coords = _own_coords(images, rows, "x")
-    return NewSciTiff(_as_float32(pixels, losses), coords=coords, **shared)
+    return NewSciTiff(_as_float32(pixels, losses), coords=coords, name=images.path.stem, extra=own)
 
 
 def _from_scitiff(
-    images: AcqImages, scitiff: SciTiff, shared: dict[str, Any], losses: list[str]
+    images: AcqImages, scitiff: SciTiff, own: dict[str, Any], losses: list[str]
 ) -> NewSciTiff:
     """Write what was there, with the lines on t and the calibration of now."""
     document = scitiff.document
@@ -159,14 +157,19 @@ def _from_scitiff(
     if not is_writable_unit(unit):
         losses.append(f"the unit of the pixels, {unit!s:.40}, is not known and was left out")
         unit = None
+    for part in ("daq", "process", "extra"):
+        if not isinstance(getattr(document, part), dict | None):
+            losses.append(f"{part}: it is not an object")
+    extra = _dict_of(document.extra) | own
     return NewSciTiff(
         _as_float32(pixels, losses),
         unit,
         parts["coords"],
         parts["masks"],
-        daq=_filled(document.daq),
-        process=_filled(document.process),
-        **{**shared, "name": document.name or shared["name"]},
+        document.name or images.path.stem,
+        {key: extra_entry(value) for key, value in extra.items()},
+        _filled(document.daq),
+        _filled(document.process),
     )
 
 
@@ -221,8 +224,9 @@ def _dict_of(value: Any) -> dict[str, Any]:
 def _filled(value: Any) -> dict[str, Any] | None:
     """Leave out what is empty: older releases stop at an empty list where they have a text."""
     filled = {key: item for key, item in _dict_of(value).items() if item not in (None, "", [], {})}
-    return filled or None
+    return _strict(filled) or None
 
 
-def _compact(value: Any) -> str:
-    return json.dumps(json.loads(encode_sidecar({"value": value}))["value"])
+def _strict(value: Any) -> Any:
+    """Return a value as strict JSON has it, with null for what is not finite."""
+    return json.loads(encode_sidecar({"value": value}))["value"]
