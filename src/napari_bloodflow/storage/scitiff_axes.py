@@ -164,7 +164,7 @@ def _axis(dim: str, size: int, coord: Variable | None, notes: list[Note]) -> Sci
         what = "its steps are not all the same"
         action = "the mean step is used; the values themselves are kept"
         if axis.uneven_places is not None:
-            action = "the image is shown with the mean step; analyses use the true values"
+            action = "velocity and diameter use the true values, all else the mean step"
         notes.append(Note("nonuniform", where, what, action))
     return axis
 
