@@ -485,6 +485,17 @@ def test_the_calibration_is_in_seconds_and_micrometres(path: Path) -> None:
     assert reading.source == "SciTiff"
 
 
+def test_a_stack_of_kymographs_is_calibrated_too(path: Path) -> None:
+    coords = {
+        "y": variable("y", [0.0, 2.0, 4.0, 6.0], "ms"),
+        "x": variable("x", [0.0, 0.5, 1.0, 1.5, 2.0], "µm"),
+    }
+    scitiff = made(path, (1, 3, 1, 4, 5), coords=coords)
+    assert not scitiff.is_kymograph
+    (reading,) = read_tiff_header(path).readings
+    assert (reading.dt_s, reading.dx_um) == pytest.approx((0.002, 0.5))
+
+
 def test_a_time_of_flight_stands_in_for_t(path: Path) -> None:
     coords = {
         "wavelength": variable("t", [1.0, 2.0], "Å"),

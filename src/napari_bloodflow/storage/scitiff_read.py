@@ -85,6 +85,11 @@ class SciTiff:
         return self.time is not None
 
     @property
+    def rows(self) -> SciTiffAxis:
+        """The axis across the lines: the time of a kymograph, or else the last but one."""
+        return self.time or self.axes[-2]
+
+    @property
     def position(self) -> SciTiffAxis:
         """The axis along the columns: that which is not the time, or else the last one."""
         return self.axes[0] if self.time is self.axes[1] else self.axes[-1]
@@ -95,9 +100,8 @@ class SciTiff:
 
         The rows are called Y and the columns X, whatever their names in the file.
         """
-        rows = self.time or self.axes[-2]
         letters = {axis.dim: axis.dim.upper() for axis in self.axes}
-        letters |= {"c": "C", rows.dim: "Y", self.position.dim: "X"}
+        letters |= {"c": "C", self.rows.dim: "Y", self.position.dim: "X"}
         return "".join(letters[dim] for dim in self._plane_dims())
 
     @property
@@ -107,12 +111,10 @@ class SciTiff:
 
     @property
     def reading(self) -> CalibrationReading | None:
-        """The steps of a kymograph in seconds and micrometres, as far as they are known."""
-        if self.time is None:
-            return None
+        """Time from row to row and length from column to column, as far as they are known."""
         steps: dict[str, float | None] = {"time": None, "length": None}
         details = []
-        for axis, kind in ((self.time, "time"), (self.position, "length")):
+        for axis, kind in ((self.rows, "time"), (self.position, "length")):
             step = abs(axis.unit.to_base(axis.scale))
             is_stated = axis.centers is not None and axis.centers.size > 1
             if axis.unit.kind == kind and is_stated and 0 < step < math.inf:

@@ -239,7 +239,8 @@ def _imagej_calibration(
     steps_um = {a.dim: abs(a.unit.to_base(a.scale)) for a in axes if a.unit.kind == "length"}
     steps_s = {a.dim: abs(a.unit.to_base(a.scale)) for a in axes if a.unit.kind == "time"}
     low, high = _DX_UM_RANGE
-    dx = steps_um.get("x", steps_um.get("y"))
+    has_x = any(axis.dim == "x" for axis in axes)
+    dx = steps_um.get("x" if has_x else "y")
     metadata: dict[str, Any] = {}
     if "t" in steps_s:
         metadata["finterval"] = steps_s["t"]
