@@ -206,6 +206,16 @@ def test_uneven_times_are_written_as_they_are(tmp_path: Path, target: Path) -> N
     assert scitiff.document.coords["t"].values.tolist() == times
 
 
+def test_one_line_has_no_step_that_imagej_could_find(tmp_path: Path, target: Path) -> None:
+    coords = {"y": variable("y", [0.0], "s"), "x": variable("x", [0.0, 1.0, 2.0], "µm")}
+    pixels = np.zeros((1, 1, 1, 1, 3), np.float32)
+    path = write(tmp_path / "a.tiff", document(pixels.shape, coords=coords), pixels)
+    AcqImage(path).export_scitiff(target)
+    assert not AcqImage(target).calibration.is_known
+    with tifffile.TiffFile(target) as tif:
+        assert "yunit" not in (tif.imagej_metadata or {})
+
+
 @pytest.mark.parametrize("unit", ["ns", "µs", "ms", "s", "min", "h", "D", "M", "Y"])
 def test_dates_have_all_digits_of_their_unit(tmp_path: Path, target: Path, unit: str) -> None:
     code = {"µs": "us", "min": "m"}.get(unit, unit)

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
@@ -51,6 +52,19 @@ class SciTiffAxis:
     unit: AxisUnit = PIXEL
     centers: NDArray[np.float64] | None = None
     is_uniform: bool = True
+
+    def stated_step(self, kind: Literal["time", "length"]) -> float | None:
+        """Return the size of the step in seconds or micrometres, if the coordinate states one.
+
+        Parameters
+        ----------
+        kind : {"time", "length"}
+            What the axis has to measure.
+        """
+        if self.unit.kind != kind or self.centers is None or self.centers.size < 2:
+            return None
+        step = abs(self.unit.to_base(self.scale))
+        return step if 0 < step < math.inf else None
 
     @property
     def uneven_places(self) -> NDArray[np.float64] | None:

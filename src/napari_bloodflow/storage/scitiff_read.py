@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 import struct
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal
@@ -112,17 +111,15 @@ class SciTiff:
     @property
     def reading(self) -> CalibrationReading | None:
         """Time from row to row and length from column to column, as far as they are known."""
-        steps: dict[str, float | None] = {"time": None, "length": None}
-        details = []
-        for axis, kind in ((self.rows, "time"), (self.position, "length")):
-            step = abs(axis.unit.to_base(axis.scale))
-            is_stated = axis.centers is not None and axis.centers.size > 1
-            if axis.unit.kind == kind and is_stated and 0 < step < math.inf:
-                steps[kind] = step
-                details.append(f"{axis.dim} {abs(axis.scale):.6g} {axis.unit.name}")
+        dt_s, dx_um = self.rows.stated_step("time"), self.position.stated_step("length")
+        details = [
+            f"{axis.dim} {abs(axis.scale):.6g} {axis.unit.name}"
+            for axis, step in ((self.rows, dt_s), (self.position, dx_um))
+            if step is not None
+        ]
         if not details:
             return None
-        return CalibrationReading(steps["time"], steps["length"], "SciTiff", ", ".join(details))
+        return CalibrationReading(dt_s, dx_um, "SciTiff", ", ".join(details))
 
     def _plane_dims(self) -> list[str]:
         kept = {axis.dim for axis in self.axes}

@@ -236,8 +236,8 @@ def _imagej_calibration(
     axes: Sequence[SciTiffAxis],
 ) -> tuple[dict[str, Any], tuple[float, float] | None]:
     """Return the steps as ImageJ reads them: entries of the description, and the resolution."""
-    steps_um = {a.dim: abs(a.unit.to_base(a.scale)) for a in axes if a.unit.kind == "length"}
-    steps_s = {a.dim: abs(a.unit.to_base(a.scale)) for a in axes if a.unit.kind == "time"}
+    steps_um = {a.dim: step for a in axes if (step := a.stated_step("length")) is not None}
+    steps_s = {a.dim: step for a in axes if (step := a.stated_step("time")) is not None}
     low, high = _DX_UM_RANGE
     has_x = any(axis.dim == "x" for axis in axes)
     dx = steps_um.get("x" if has_x else "y")
