@@ -237,13 +237,13 @@ def test_structures_in_extra_become_text(tmp_path: Path, target: Path) -> None:
     scalar = {"dims": [], "shape": [], "unit": "m", "dtype": "float64", "values": 3.0}
     text = {
         **document((2, 1, 1, 3, 4)),
-        "extra": {"nested": {"a": [1]}, "number": 2, "none": None, "dose": scalar},
+        "extra": {"nested": {"a": [1]}, "number": 2, "none": None, "dose": scalar, "huge": 10**400},
     }
     path = write(tmp_path / "a.tiff", text, np.zeros((2, 1, 1, 3, 4), np.float32))
     _, scitiff = exported(AcqImage(path), target)
     extra = scitiff.document.extra
     assert (extra["nested"], extra["number"], extra["dose"]) == ('{"a": [1]}', 2, scalar)
-    assert extra["none"] == "null"
+    assert (extra["none"], extra["huge"]) == ("null", str(10**400))
 
 
 def test_a_table_of_texts_is_told_to_be_lost(tmp_path: Path, target: Path) -> None:

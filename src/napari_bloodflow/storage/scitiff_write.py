@@ -7,7 +7,7 @@ import math
 import os
 import warnings
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 import numpy as np
 import tifffile
@@ -134,8 +134,8 @@ def extra_entry(value: Any) -> str | int | float | bool | dict[str, Any]:
     value : object
         Anything that JSON can hold.
     """
-    if isinstance(value, str | bool) or (isinstance(value, int | float) and math.isfinite(value)):
-        return value
+    if isinstance(value, str | bool) or _is_finite(value):
+        return cast("str | int | float | bool", value)
     if isinstance(value, dict) and _is_scalar_variable(value):
         return value
     return json.dumps(value)
@@ -187,13 +187,20 @@ def _object(
     }
 
 
+def _is_finite(value: Any) -> bool:
+    """Tell whether a value is a number that a float can hold."""
+    try:
+        return isinstance(value, int | float) and math.isfinite(value)
+    except OverflowError:
+        return False
+
+
 def _is_scalar_variable(value: Mapping[str, Any]) -> bool:
     plain = value.get("values")
-    is_number = isinstance(plain, int | float) and math.isfinite(plain)
     return (
         value.keys() >= {"unit", "dtype", "values"}
         and not value.get("dims")
-        and (is_number or isinstance(plain, str))
+        and (_is_finite(plain) or isinstance(plain, str))
         and isinstance(value["dtype"], str)
         and (value["dtype"] == "datetime64" or is_writable_unit(value["unit"]))
     )
