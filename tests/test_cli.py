@@ -92,6 +92,18 @@ def test_accuracy_names_what_does_not_fit(k05: Path, tmp_path: Path) -> None:
     assert "are not known" in err
 
 
+def test_export_scitiff_writes_a_new_file_only(k05: Path, tmp_path: Path) -> None:
+    target = tmp_path / "export.tiff"
+    code, out, _ = run("export-scitiff", k05, target)
+    assert (code, out) == (0, f"wrote {target}\n")
+    assert AcqImage(target).calibration.source == "SciTiff"
+    code, _, err = run("export-scitiff", k05, target)
+    assert code == 1
+    assert "exists already" in err
+    assert run("export-scitiff", k05, target, "--overwrite")[0] == 0
+    assert run("export-scitiff", k05, k05, "--overwrite")[0] == 1
+
+
 def test_velocity_as_csv_is_the_table(k05: Path) -> None:
     code, out, _ = run("velocity", k05, "--window", 16, "--csv")
     table = pd.read_csv(io.StringIO(out))

@@ -18,8 +18,8 @@ class Calibration:
     dx_um : float
         Micrometres per pixel. 1.0 when unknown.
     source : str
-        Where the numbers come from: ``"user"``, ``"ImageJ"``, ``"OME"``, ``"Olympus txt"``,
-        ``"sidecar"``, ``"none"``.
+        Where the numbers come from: ``"user"``, ``"SciTiff"``, ``"OME"``, ``"ImageJ"``,
+        ``"Olympus txt"``, ``"sidecar"``, ``"none"``.
     is_known : bool
         False when either step is unknown; results are then in pixels and lines.
 

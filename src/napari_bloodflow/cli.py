@@ -1,4 +1,4 @@
-"""The command line: ``napari-bloodflow demo | info | velocity | accuracy | flow | check``."""
+"""The command line: ``demo | info | velocity | accuracy | flow | check | export-scitiff``."""
 
 from __future__ import annotations
 
@@ -55,7 +55,8 @@ def main() -> None:
     """Blood flow from line-scan kymographs (rows are time, columns are position).
 
     The image is never written. Results go into <file>.json and <file>.<analysis>.csv beside it,
-    and only with --save; check --repair puts right what is wrong with them.
+    and only with --save; check --repair puts right what is wrong with them. export-scitiff writes
+    all of it into a new file.
     """
 
 
@@ -232,6 +233,19 @@ def check(paths: tuple[Path, ...], repair: bool, repair_velocity: bool, as_json:
         click.echo(f"{len(files)} file{'s' * (len(files) != 1)}, {bad} with problems")
     if bad:
         sys.exit(FAILURE)
+
+
+@main.command("export-scitiff")
+@click.argument("file", type=click.Path(path_type=Path))
+@click.argument("out", type=click.Path(path_type=Path))
+@click.option("--overwrite", is_flag=True, help="Replace an earlier export; never any other image.")
+def export_scitiff(file: Path, out: Path, overwrite: bool) -> None:
+    """Write FILE with calibration, ROIs and results as the SciTiff file OUT."""
+    acq = _open(file)
+    _echo_problems(acq, err=True)
+    for loss in acq.export_scitiff(out, overwrite=overwrite):
+        click.echo(f"  not written  {loss}", err=True)
+    click.echo(f"wrote {click.format_filename(out)}")
 
 
 @main.command()

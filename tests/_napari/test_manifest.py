@@ -32,8 +32,10 @@ def test_it_has_what_users_look_for(manifest: PluginManifest) -> None:
     docks = {w.display_name for w in parts.widgets or ()}
     assert {"Acquisition", "Velocity", "Diameter"} <= docks
     assert len(parts.sample_data or ()) == 2
-    (writer,) = parts.writers or ()
-    assert set(writer.layer_types) == {"image+", "shapes"}
+    sidecar, scitiff = parts.writers or ()
+    assert set(sidecar.layer_types) == {"image+", "shapes"}
+    # one that takes images alone would be offered for those of others
+    assert set(scitiff.layer_types) == {"image+", "shapes", "labels*"}
     menu = parts.menus["napari/layers/measure"]  # type: ignore[index]
     assert len(menu) == len(docks) + 1
     defaults = {

@@ -6,6 +6,11 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal
 
 from napari_bloodflow._napari.roi_sync import roi_layer_data
+from napari_bloodflow.acquisition.scitiff_layers import (
+    mask_of,
+    scitiff_layers,
+    scitiff_metadata,
+)
 
 if TYPE_CHECKING:
     from napari.layers import Image, Layer
@@ -13,6 +18,7 @@ if TYPE_CHECKING:
 
     from napari_bloodflow.acquisition.acq_image import AcqImage
     from napari_bloodflow.acquisition.contrast import ImageContrast
+    from napari_bloodflow.acquisition.scitiff_layers import SciTiffLayer
 
 __all__ = [
     "AXIS_LABELS",
@@ -27,8 +33,11 @@ __all__ = [
 ]
 
 MARK_KEY = "napari-bloodflow"
+SCITIFF_KEY = "scitiff"
 AXIS_LABELS = ("time", "position")
 UNITS = ("pixel", "pixel")
+
+_MAX_NAME = 80
 
 TimeDirection = Literal["right", "down"]
 """Where time runs on the screen: left to right, or top to bottom."""
@@ -59,15 +68,18 @@ class LayerMark:
     ----------
     acq : AcqImage
         The acquisition.
-    role : {"image", "rois"}
+    role : {"image", "mask", "rois"}
         What the layer shows of it.
     channel : int
-        Channel of an image layer.
+        Channel of an image layer or a mask.
+    starts_hidden : bool
+        Whether the layer would hide another one of its acquisition.
     """
 
     acq: AcqImage
-    role: Literal["image", "rois"]
+    role: Literal["image", "mask", "rois"]
     channel: int = 0
+    starts_hidden: bool = False
 
     def __deepcopy__(self, memo: dict[int, Any]) -> LayerMark:
         # Duplicating a layer copies its metadata; the copy shows the same acquisition.
@@ -113,6 +125,9 @@ def fit_stretch(
 def layer_data(acq: AcqImage, stretch: float) -> list[tuple[Any, dict[str, Any], str]]:
     """Return layer tuples of an acquisition: its channels, then its ROIs.
 
+    A kymograph is shown in pixels, stretched to fill the canvas. A SciTiff image that is none is
+    shown whole and at its physical size.
+
     Parameters
     ----------
     acq : AcqImage
@@ -125,30 +140,81 @@ def layer_data(acq: AcqImage, stretch: float) -> list[tuple[Any, dict[str, Any],
     list of tuple
         ``(data, keyword arguments, layer type)``, as npe2 readers return.
     """
-    shared: dict[str, Any] = {
+    images = acq.images
+    stretched: dict[str, Any] = {
         "scale": (1.0, stretch),
         "units": UNITS,
         "axis_labels": AXIS_LABELS,
     }
-    count = acq.images.num_channels
     layers: list[tuple[Any, dict[str, Any], str]] = []
-    for channel in range(count):
-        contrast = acq.ensure_image_contrast(channel)
-        limits = _increasing(contrast.value_min, contrast.value_max)
-        arguments = {
-            **shared,
-            "name": acq.name if count == 1 else f"{acq.name} [channel {channel}]",
-            "contrast_limits": limits,
-            "colormap": colormap_name(contrast.color_lut),
-            "blending": "translucent_no_depth" if channel == 0 else "additive",
-            "interpolation2d": "nearest",
-            "metadata": {MARK_KEY: LayerMark(acq, "image", channel)},
-        }
-        layers.append((_native(acq.images.get_slice(channel)), arguments, "image"))
-    data, arguments, kind = roi_layer_data(acq.rois, name=f"ROIs of {acq.name}", **shared)
+    rows_and_columns = stretched
+    if images.scitiff is None:
+        count = images.num_channels
+        for channel in range(count):
+            name = "" if count == 1 else f"channel {channel}"
+            mark = LayerMark(acq, "image", channel)
+            layers.append(_image(mark, name, images.get_slice(channel), stretched))
+    for part in scitiff_layers(images):
+        data, placed = part.data, stretched
+        if images.is_kymograph:
+            plane = images.get_slice(part.channel)
+            data = mask_of(plane) if part.kind == "labels" else plane
+        else:
+            placed = _placed(part)
+            rows_and_columns = {name: values[-2:] for name, values in placed.items()}
+        if part.kind == "labels":
+            layers.append(_labels(acq, part, data, placed))
+        else:
+            mark = LayerMark(acq, "image", part.channel, starts_hidden=not part.is_visible)
+            layers.append(_image(mark, part.name, data, placed))
+        layers[-1][1]["metadata"][SCITIFF_KEY] = scitiff_metadata(images, part)
+    rois, arguments, kind = roi_layer_data(acq.rois, name=f"ROIs of {acq.name}", **rows_and_columns)
     arguments["metadata"] = {MARK_KEY: LayerMark(acq, "rois")}
-    layers.append((data, arguments, kind))
+    layers.append((rois, arguments, kind))
     return layers
+
+
+def _placed(part: SciTiffLayer) -> dict[str, Any]:
+    return {
+        "scale": part.scale,
+        "translate": part.translate,
+        "units": part.units,
+        "axis_labels": part.axis_labels,
+    }
+
+
+def _image(
+    mark: LayerMark, name: str, data: NDArray[Any], placed: dict[str, Any]
+) -> tuple[Any, dict[str, Any], str]:
+    acq, channel = mark.acq, mark.channel
+    contrast = acq.ensure_image_contrast(channel)
+    arguments = {
+        **placed,
+        "name": _layer_name(acq, name),
+        "contrast_limits": _increasing(contrast.value_min, contrast.value_max),
+        "colormap": colormap_name(contrast.color_lut),
+        "blending": "translucent_no_depth" if channel == 0 else "additive",
+        "interpolation2d": "nearest",
+        "visible": not mark.starts_hidden,
+        "metadata": {MARK_KEY: mark},
+    }
+    return _native(data), arguments, "image"
+
+
+def _labels(
+    acq: AcqImage, part: SciTiffLayer, data: NDArray[Any], placed: dict[str, Any]
+) -> tuple[Any, dict[str, Any], str]:
+    arguments = {
+        **placed,
+        "name": _layer_name(acq, part.name),
+        "metadata": {MARK_KEY: LayerMark(acq, "mask", part.channel)},
+    }
+    return data, arguments, "labels"
+
+
+def _layer_name(acq: AcqImage, name: str) -> str:
+    shown = " ".join(name.split())[:_MAX_NAME]  # it may be any text
+    return f"{acq.name} [{shown}]" if shown else acq.name
 
 
 def colormap_name(color_lut: str) -> str:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from weakref import WeakKeyDictionary
 
 from napari.components import ViewerModel
-from napari.layers import Image, Layer, Shapes
+from napari.layers import Image, Labels, Layer, Shapes
 from napari.settings import get_plugin_settings
 from napari.utils.notifications import show_warning
 from psygnal import Signal
@@ -63,6 +63,8 @@ class ShownAcquisition:
         Display width of a column in widths of a row; None fills the canvas.
     camera : tuple of float or None
         Centre and zoom of the canvas when another acquisition was brought forward.
+    mask_layers : list of Labels
+        Masks that its file has.
     """
 
     acq: AcqImage
@@ -72,11 +74,13 @@ class ShownAcquisition:
     overlays: set[Layer] = field(default_factory=set)
     stretch: float | None = None
     camera: tuple[float, ...] | None = None
+    mask_layers: list[Labels] = field(default_factory=list)
 
     @property
     def layers(self) -> list[Layer]:
         """The layers of the acquisition itself."""
-        return [*self.image_layers, *([self.roi_layer] if self.roi_layer is not None else [])]
+        rois = [self.roi_layer] if self.roi_layer is not None else []
+        return [*self.image_layers, *self.mask_layers, *rois]
 
     @property
     def all_layers(self) -> list[Layer]:
@@ -206,23 +210,25 @@ class ViewerSession:
 
     def _bring_to_front(self, shown: ShownAcquisition) -> None:
         """Hide the other kymographs, which fill the canvas too."""
+        self._orient(shown)
         for other in self._shown:
             for layer in other.all_layers:
                 if other is not shown:
                     layer.visible = False
         if not any(layer.visible for layer in shown.layers):
             for layer in shown.all_layers:
-                layer.visible = True
+                mark = mark_of(layer)
+                layer.visible = mark is None or not mark.starts_hidden
 
     def show_layers(self, shown: ShownAcquisition) -> None:
         """Add the layers of an acquisition that were deleted from the viewer."""
-        present = {mark.channel for layer in shown.image_layers if (mark := mark_of(layer))}
+        marks = [mark_of(layer) for layer in self.viewer.layers]
+        present = {(mark.role, mark.channel) for mark in marks if mark and mark.acq is shown.acq}
         for data, arguments, kind in layer_data(shown.acq, self.stretch_of(shown.acq)):
             layer = Layer.create(data, arguments, kind)
             mark = mark_of(layer)
             assert mark is not None
-            wanted = shown.roi_layer is None if mark.role == "rois" else mark.channel not in present
-            if wanted:
+            if (mark.role, mark.channel) not in present:
                 self.viewer.add_layer(layer)
 
     # ---- layers come and go
@@ -247,6 +253,9 @@ class ViewerSession:
                 shown.image_layers.append(layer)
                 layer.events.contrast_limits.connect(self._on_contrast)
                 layer.events.colormap.connect(self._on_contrast)
+        elif mark.role == "mask" and isinstance(layer, Labels):
+            if is_new := layer not in shown.mask_layers:
+                shown.mask_layers.append(layer)
         elif is_new := isinstance(layer, Shapes) and shown.roi_layer is None:
             shown.roi_layer = layer
             shown.sync = RoiSync(shown.acq.rois, layer)
@@ -254,7 +263,8 @@ class ViewerSession:
         self.layers_changed.emit()
         self.activate(shown)
         if is_new:
-            bind_undo_keys(layer, self._on_undo_key, self._on_redo_key)
+            if mark.role != "mask":  # painting has an undo of its own
+                bind_undo_keys(layer, self._on_undo_key, self._on_redo_key)
             self._arrange(shown)
 
     def _on_layer_removed(self, event: Any) -> None:
@@ -265,7 +275,9 @@ class ViewerSession:
         shown = self.find(mark.acq.path) if mark else None
         if shown is None:
             return
-        if layer in shown.layers:
+        if layer in shown.mask_layers:
+            shown.mask_layers.remove(layer)
+        elif layer in shown.layers:
             unbind_undo_keys(layer)
         if layer in shown.image_layers:
             shown.image_layers.remove(layer)
@@ -356,7 +368,7 @@ class ViewerSession:
     def set_time_direction(self, direction: TimeDirection) -> None:
         """Let time run to the right or down, and fit the kymographs again."""
         self._direction = direction
-        self._apply_direction()
+        self._apply_direction(self._active)
         for shown in self._shown:
             shown.stretch = None
             self._apply_stretch(shown)
@@ -407,22 +419,32 @@ class ViewerSession:
 
     def _arrange(self, shown: ShownAcquisition) -> None:
         """Lay out an acquisition whose layers have just come."""
-        if all(mark_of(layer) is not None for layer in self.viewer.layers):
-            self._apply_direction()
+        self._orient(shown)
         self._apply_stretch(shown)
         self._reset_view()
 
-    def _apply_direction(self) -> None:
+    def _orient(self, shown: ShownAcquisition) -> None:
+        """Let the time of a kymograph run as chosen, where no other layers would turn with it."""
+        if all(mark_of(layer) is not None for layer in self.viewer.layers):
+            self._apply_direction(shown)
+
+    def _apply_direction(self, shown: ShownAcquisition | None) -> None:
+        is_turned = self._direction == "right" and (shown is None or shown.acq.images.is_kymograph)
         if self.viewer.dims.ndim == 2:
-            self.viewer.dims.order = (1, 0) if self._direction == "right" else (0, 1)
+            self.viewer.dims.order = (1, 0) if is_turned else (0, 1)
 
     def _apply_stretch(self, shown: ShownAcquisition) -> None:
+        if not shown.acq.images.is_kymograph:
+            return
         scale = (1.0, self.stretch_of(shown.acq))
         for layer in shown.layers:
             layer.scale = scale
 
     def _reset_view(self) -> None:
-        self.viewer.reset_view(layers=self._active.layers if self._active is not None else None)
+        layers = self._active.layers if self._active is not None else []
+        # napari cannot fit to layers that all have fewer dimensions than the viewer
+        is_whole = any(layer.ndim == self.viewer.dims.ndim for layer in layers)
+        self.viewer.reset_view(layers=layers if is_whole else None)
         self._fitted_camera = self._camera_state()
         self.layout_changed.emit()
 
@@ -484,6 +506,8 @@ class ViewerSession:
             Empty if it is outside the active kymograph.
         """
         if self._active is None or not self._active.image_layers:
+            return ""
+        if not self._active.acq.images.is_kymograph:
             return ""
         image = self._active.image_layers[0]
         row, column = image.world_to_data(world)[-2:]

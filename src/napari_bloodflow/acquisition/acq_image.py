@@ -12,6 +12,7 @@ from psygnal import Signal
 from napari_bloodflow.acquisition.acq_models import AcqModels
 from napari_bloodflow.acquisition.calibration_choice import (
     calibration_patch,
+    uneven_steps,
 )
 from napari_bloodflow.acquisition.contrast import default_color_lut
 from napari_bloodflow.acquisition.history import EditHistory, EditState
@@ -25,6 +26,8 @@ from napari_bloodflow.acquisition.metadata import (
 )
 from napari_bloodflow.acquisition.paths import SUPPORTED_EXTENSIONS, is_supported
 from napari_bloodflow.acquisition.roi import LineROI, RectROI
+from napari_bloodflow.acquisition.scitiff_export import export_scitiff
+from napari_bloodflow.acquisition.scitiff_layers import scitiff_problems
 from napari_bloodflow.acquisition.sidecar_state import RenderedSidecar, SidecarState
 from napari_bloodflow.analysis.analysis_set import AnalysisSet
 from napari_bloodflow.analysis.base import AnalysisInputs, AnalysisState
@@ -175,9 +178,13 @@ class AcqImage:
 
     @property
     def problems(self) -> tuple[Problem, ...]:
-        """What was wrong with the files beside the image, and what was done about it."""
-        doubtful = self._models.doubtful_calibration()
-        return (*self._state.problems, *self._state.strict_problems(), *doubtful)
+        """What was wrong with the image's metadata and the files beside it, and what was done."""
+        return (
+            *scitiff_problems(self._images),
+            *self._state.problems,
+            *self._state.strict_problems(),
+            *self._models.doubtful_calibration(),
+        )
 
     @property
     def accepted(self) -> bool:
@@ -304,7 +311,7 @@ class AcqImage:
         existing = self.get_image_contrast(channel)
         if existing is not None:
             return existing
-        lut = default_color_lut(channel, self._images.num_channels)
+        lut = default_color_lut(channel, self._images.num_colours)
         plane = self._images.get_slice(channel)
         return self.ensure_image_contrast_from_plane(channel, plane, default_color_lut=lut)
 
@@ -403,7 +410,12 @@ class AcqImage:
         """
         self._check_channel(channel)
         image = self.get_roi_image(channel, roi_id)
-        return AnalysisInputs(image, self._analysis_state(self._rectangle(roi_id), channel))
+        state = self._analysis_state(self._rectangle(roi_id), channel)
+        row_start, row_stop, col_start, col_stop = state.roi_bounds
+        uneven = uneven_steps(self._images.scitiff, self.calibration).cut(
+            slice(row_start, row_stop), slice(col_start, col_stop)
+        )
+        return AnalysisInputs(image, state, uneven=uneven)
 
     def get_analysis_state(
         self, channel: int, roi_id: int, *, with_pixels: bool = True
@@ -694,6 +706,37 @@ class AcqImage:
             if path.exists():
                 raise SaveError(path, "exists already; a copy never replaces a file")
         return write_transaction(target, contents, expected=dict.fromkeys(contents))
+
+    def export_scitiff(self, path: str | Path, *, overwrite: bool = False) -> tuple[str, ...]:
+        """Write the image as SciTiff, with calibration, ROIs and summaries of the results.
+
+        The lines of a kymograph go along ``t``. Every release of the package ``scitiff`` reads the
+        file with its metadata, and ImageJ with its calibration; only what a SciTiff image had
+        itself may ask for a later release. ROIs and results are JSON texts in ``extra``. The image
+        itself, and any other that is no export, is never replaced.
+
+        Parameters
+        ----------
+        path : path-like
+            A ``.tif`` or ``.tiff`` file.
+        overwrite : bool
+            Whether an earlier export of that name is replaced.
+
+        Returns
+        -------
+        tuple of str
+            What could not be written as it is, such as a coordinate; empty if all was.
+
+        Raises
+        ------
+        SaveError
+            If the path is taken, or the file cannot be written or does not read back the same;
+            what was there before is still there.
+        ImageReadError
+            If the pixels cannot be decoded.
+        """
+        document = self._models.render(self._state).document
+        return export_scitiff(self._images, document, Path(path), overwrite=overwrite)
 
     # ---- reacting to the models
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from typing import TYPE_CHECKING, Any
 
+from napari_bloodflow.analysis.uneven import UnevenSteps
 from napari_bloodflow.calibration import UNKNOWN_CALIBRATION, Calibration
 from napari_bloodflow.storage.calibration import length_to_um, time_to_s
 
@@ -13,6 +14,7 @@ if TYPE_CHECKING:
 
     from napari_bloodflow.acquisition.metadata import AcqImageHeader
     from napari_bloodflow.storage.calibration import CalibrationReading
+    from napari_bloodflow.storage.scitiff_read import SciTiff
 
 __all__ = [
     "calibration_of_header",
@@ -20,6 +22,8 @@ __all__ = [
     "combine_readings",
     "disagreement",
     "doubts",
+    "steps_of_header",
+    "uneven_steps",
 ]
 
 _TOLERANCE = 1e-3
@@ -83,11 +87,44 @@ def calibration_of_header(header: AcqImageHeader, source: str) -> Calibration:
     Calibration
         Unknown if a label is not a unit of time (rows) or length (columns).
     """
-    dt_s = time_to_s(header.physical_unit_y, header.physical_label_y)
-    dx_um = length_to_um(header.physical_unit_x, header.physical_label_x)
+    dt_s, dx_um = steps_of_header(header)
     if dt_s is None or dx_um is None:
         return UNKNOWN_CALIBRATION
     return Calibration(dt_s, dx_um, source, is_known=True)
+
+
+def steps_of_header(header: AcqImageHeader) -> tuple[float | None, float | None]:
+    """Return seconds per line and micrometres per pixel, each None if it is not known.
+
+    Parameters
+    ----------
+    header : AcqImageHeader
+        Steps with their unit labels.
+    """
+    return (
+        time_to_s(header.physical_unit_y, header.physical_label_y),
+        length_to_um(header.physical_unit_x, header.physical_label_x),
+    )
+
+
+def uneven_steps(scitiff: SciTiff | None, calibration: Calibration) -> UnevenSteps:
+    """Return the true places of all lines and pixels, where the calibration is their mean step.
+
+    Parameters
+    ----------
+    scitiff : SciTiff or None
+        Metadata of the image; None if it is no SciTiff.
+    calibration : Calibration
+        The calibration in use; where it was changed by hand, it is taken as it is.
+    """
+    reading = None if scitiff is None else scitiff.reading
+    if scitiff is None or scitiff.time is None or reading is None or not calibration.is_known:
+        return UnevenSteps()
+    is_stated = (reading.dt_s == calibration.dt_s, reading.dx_um == calibration.dx_um)
+    return UnevenSteps(
+        scitiff.time.uneven_places if is_stated[0] else None,
+        scitiff.position.uneven_places if is_stated[1] else None,
+    )
 
 
 def disagreement(first: Calibration, second: Calibration) -> str:

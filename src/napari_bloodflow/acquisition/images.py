@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from napari_bloodflow.storage.calibration import CalibrationReading
+    from napari_bloodflow.storage.scitiff_read import SciTiff
 
 __all__ = ["AcqImages"]
 
@@ -59,6 +60,11 @@ class AcqImages:
     def name(self) -> str:
         """Name of the file."""
         return self._file_header.path.name
+
+    @property
+    def path(self) -> Path:
+        """The file."""
+        return self._file_header.path
 
     @property
     def header(self) -> AcqImageHeader:
@@ -115,6 +121,54 @@ class AcqImages:
     def calibration_readings(self) -> tuple[CalibrationReading, ...]:
         """What the file itself says about its calibration, best source first."""
         return self._file_header.readings
+
+    @property
+    def scitiff(self) -> SciTiff | None:
+        """Metadata of a SciTiff file; None for any other."""
+        return self._file_header.scitiff
+
+    @property
+    def scitiff_fault(self) -> str:
+        """Why SciTiff metadata that are there cannot be used, as a clause; or empty."""
+        return self._file_header.scitiff_fault
+
+    @property
+    def is_kymograph(self) -> bool:
+        """False if the metadata say that rows are no time; True if they do not say so."""
+        return self.scitiff is None or self.scitiff.is_kymograph
+
+    @property
+    def mask_channels(self) -> tuple[int, ...]:
+        """Channels that hold a mask of another channel, to be shown as labels."""
+        channels = () if self.scitiff is None else self.scitiff.channels
+        return tuple(channel.index for channel in channels if channel.role == "mask")
+
+    @property
+    def num_colours(self) -> int:
+        """Channels that are told apart by colour; values and their deviations are not."""
+        channels = () if self.scitiff is None else self.scitiff.channels
+        is_one_image = any(channel.role == "intensities" for channel in channels)
+        return 1 if is_one_image else self.num_channels
+
+    def get_volume(self, channel: int = 0) -> NDArray[Any]:
+        """Return all planes of a channel.
+
+        Parameters
+        ----------
+        channel : int
+            Which channel, from 0.
+
+        Returns
+        -------
+        ndarray
+            Read-only, with the axes `dims` without C.
+
+        Raises
+        ------
+        ValueError
+            If the channel does not exist.
+        """
+        return self._pixels.volume(channel)
 
     def get_slice(self, channel: int = 0, z: int = 0, t: int = 0) -> NDArray[Any]:
         """Return one plane.

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple, Protocol
 
@@ -14,6 +14,7 @@ from napari_bloodflow.analysis.provenance import (
     changes_of_state,
     stale_reasons,
 )
+from napari_bloodflow.analysis.uneven import UnevenSteps, place_at
 from napari_bloodflow.errors import AnalysisCancelled, ParameterError
 from napari_bloodflow.schema import Schema, plain_validation_message, schema_of
 
@@ -189,17 +190,49 @@ class AnalysisInputs:
         What the measurement is derived from, for kinds with a `parent_name`.
     earlier : AnalysisResult, optional
         The result that the new one replaces, for kinds that keep what was decided by hand.
+    uneven : UnevenSteps
+        True places of lines and pixels where the calibration is only the mean step.
     """
 
     image: NDArray[Any]
     state: AnalysisState
     parent: ParentInputs | None = None
     earlier: AnalysisResult | None = None
+    uneven: UnevenSteps = field(default_factory=UnevenSteps)
 
     @property
     def calibration(self) -> Calibration:
         """Step of a row and of a column."""
         return self.state.calibration
+
+    def time_at(self, row: NDArray[Any]) -> NDArray[np.float64]:
+        """Return the times of rows from the first line of the ROI, in ``calibration.time_unit``."""
+        return place_at(self.uneven.times_s, self.calibration.dt_s, row)
+
+    def position_at(self, column: NDArray[Any]) -> NDArray[np.float64]:
+        """Return the positions of columns from the first, in ``calibration.position_unit``."""
+        return place_at(self.uneven.positions_um, self.calibration.dx_um, column)
+
+    def speed_factor(self, row: NDArray[Any], window_width: int) -> NDArray[np.float64] | float:
+        """Return true speed over that of the mean steps, for windows around some rows.
+
+        Parameters
+        ----------
+        row : ndarray
+            Centres of the windows.
+        window_width : int
+            Lines per window.
+        """
+        uneven, calibration, factor = self.uneven, self.calibration, 1.0
+        if uneven.positions_um is not None:
+            last = self.image.shape[1] - 1
+            factor = float(uneven.positions_um[-1]) / (last * calibration.dx_um)
+        if uneven.times_s is None:
+            return factor
+        half = (window_width - 1) / 2
+        took = self.time_at(row + half) - self.time_at(row - half)
+        speed: NDArray[np.float64] = factor * 2 * half * calibration.dt_s / took
+        return speed
 
 
 @dataclass(frozen=True, slots=True, eq=False)

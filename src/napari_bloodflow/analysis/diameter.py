@@ -312,7 +312,7 @@ def _measure_exact(
     filtered = edges_exact.running_median(diameter, params["post_filter_kernel_size"])
     is_same = np.isclose(diameter, filtered)
     columns = {
-        **_edge_columns(rows.left, rows.right, filtered, params["stride"], inputs.calibration),
+        **_edge_columns(rows.left, rows.right, filtered, params["stride"], inputs),
         "diameter_was_filtered": np.isfinite(diameter) & np.isfinite(filtered) & ~is_same,
         "peak": rows.peak,
         "baseline": rows.baseline,
@@ -358,7 +358,7 @@ def _measure_guided(
     )
     is_accepted = quality.reason == edge_quality.REASONS.index("ok")
     columns = {
-        **_edge_columns(left, right, quality.right - quality.left, params["stride"], calibration),
+        **_edge_columns(left, right, quality.right - quality.left, params["stride"], inputs),
         "diameter_was_filtered": quality.is_replaced,
         "peak": rows.high,
         "baseline": rows.low,
@@ -370,8 +370,8 @@ def _measure_guided(
         "qc_diameter_violation": quality.temporal > 1,
         "qc_center_violation": np.zeros(left.size, bool),
         "diameter_um_sd": sd * calibration.dx_um,
-        "left_edge_um_filt": quality.left * calibration.dx_um,
-        "right_edge_um_filt": quality.right * calibration.dx_um,
+        "left_edge_um_filt": inputs.position_at(quality.left),
+        "right_edge_um_filt": inputs.position_at(quality.right),
         "qc_temporal": quality.temporal,
         "qc_edge_residual": quality.shape,
         ACCEPTED_COLUMN: is_accepted,
@@ -417,21 +417,25 @@ def _edge_columns(
     right: NDArray[np.float64],
     filtered: NDArray[np.float64],
     stride: int,
-    calibration: Calibration,
+    inputs: AnalysisInputs,
 ) -> dict[str, NDArray[Any]]:
     center_row = np.arange(left.size) * stride
-    dx_um = calibration.dx_um
+    left_um, right_um = inputs.position_at(left), inputs.position_at(right)
+    um_per_px: NDArray[np.float64] | float = inputs.calibration.dx_um
+    if inputs.uneven.positions_um is not None:
+        with np.errstate(divide="ignore", invalid="ignore"):
+            um_per_px = (right_um - left_um) / (right - left)
     return {
-        "time_s": center_row * calibration.dt_s,
+        "time_s": inputs.time_at(center_row),
         "center_row": center_row,
         "left_edge_px": left,
         "right_edge_px": right,
-        "left_edge_um": left * dx_um,
-        "right_edge_um": right * dx_um,
+        "left_edge_um": left_um,
+        "right_edge_um": right_um,
         "diameter_px": right - left,
-        "diameter_um": (right - left) * dx_um,
+        "diameter_um": (right - left) * um_per_px,
         "diameter_px_filt": filtered,
-        "diameter_um_filt": filtered * dx_um,
+        "diameter_um_filt": filtered * um_per_px,
     }
 
 

@@ -148,11 +148,12 @@ def _measure_classic(
     calibration = inputs.calibration
     time_index = window_center_index(total, width)
     velocity = velocity_from_theta(theta_deg, calibration.dt_s, calibration.dx_um)
+    velocity *= inputs.speed_factor(time_index, width)
     status[np.isnan(velocity) & (status == "ok")] = "infinite_speed"
     missing = np.full(total, np.nan)
     table = pd.DataFrame(
         {
-            "time_s": time_index * calibration.dt_s,
+            "time_s": inputs.time_at(time_index),
             "time_index": time_index,
             "theta_deg": theta_deg,
             "velocity": velocity,

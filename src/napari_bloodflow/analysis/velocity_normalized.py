@@ -129,19 +129,26 @@ def measure_normalized(
         found = yield from _measure_both_directions(inputs, params)
     else:
         found = yield from _measure_lines(inputs.image, params, calibration, _Part())
+    time_index = lag_center_index(found.velocity.size, lag_options(params, calibration))
+    slope = found.velocity * (calibration.dt_s / calibration.dx_um)
+    factor = inputs.speed_factor(time_index, params.window_width)
+    found = replace(
+        found,
+        velocity=found.velocity * factor,
+        ci_low=found.ci_low * factor,
+        ci_high=found.ci_high * factor,
+    )
     status = _status(found, params)
     accepted = status == "ok"
     velocity = np.where(accepted, found.velocity, np.nan)
-    slope = found.velocity * (calibration.dt_s / calibration.dx_um)
     theta = np.mod(np.rad2deg(np.arctan(slope)), 180.0)
     per_mm, count, count_sd = (
         np.where(accepted, values, np.nan)
         for values in (found.cells_per_mm, found.cell_count, found.cell_count_sd)
     )
-    time_index = lag_center_index(velocity.size, lag_options(params, calibration))
     table = pd.DataFrame(
         {
-            "time_s": time_index * calibration.dt_s,
+            "time_s": inputs.time_at(time_index),
             "time_index": time_index,
             "theta_deg": np.where(accepted, theta, np.nan),
             "velocity": velocity,

@@ -12,6 +12,8 @@ import tifffile
 
 from napari_bloodflow.errors import ImageReadError, UnknownPlaneError
 from napari_bloodflow.storage.calibration import CalibrationReading, read_calibration
+from napari_bloodflow.storage.scitiff_model import InvalidSciTiff
+from napari_bloodflow.storage.scitiff_read import SciTiff, find_scitiff
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -48,6 +50,12 @@ class TiffHeader:
         What the file says about its calibration, best source first.
     notes : tuple of str
         Sentences about values that were ignored.
+    scitiff : SciTiff or None
+        Metadata of a SciTiff file; `axes` and `shape` are then theirs, with the lines along Y.
+    scitiff_fault : str
+        Why SciTiff metadata that are there cannot be used, as a clause; or empty.
+    stored : tuple
+        Shape and axes as tifffile sees them.
     """
 
     path: Path
@@ -58,6 +66,9 @@ class TiffHeader:
     time: str = ""
     readings: tuple[CalibrationReading, ...] = ()
     notes: tuple[str, ...] = ()
+    scitiff: SciTiff | None = None
+    scitiff_fault: str = ""
+    stored: tuple[tuple[int, ...], str] = ((), "")
 
     @property
     def sizes(self) -> dict[str, int]:
@@ -114,19 +125,14 @@ def _header(tif: tifffile.TiffFile, path: Path, file_size: int) -> TiffHeader:
         raise ImageReadError(path, "holds no image")
     series = tif.series[0]
     page = series.keyframe
-    if page.photometric in (tifffile.PHOTOMETRIC.RGB, tifffile.PHOTOMETRIC.YCBCR) or (
-        "S" in series.axes and page.samplesperpixel > 1
-    ):
-        raise ImageReadError(
-            path,
-            "is a colour (RGB) picture; a kymograph has one value per pixel:"
-            " export each channel as grayscale",
-        )
-    shape, axes = _axes(series, path)
-    if len(shape) < 2 or shape[axes.index("Y")] < 2:
-        raise ImageReadError(
-            path, f"has the shape {shape}; a kymograph has at least two lines of pixels"
-        )
+    try:
+        scitiff, fault = find_scitiff(tif), ""
+    except InvalidSciTiff as error:
+        scitiff, fault = None, error.reason
+    if scitiff is not None:
+        shape, axes = scitiff.plane_shape, scitiff.plane_axes
+    else:
+        shape, axes = _plain_layout(series, path)
     dtype = np.dtype(series.dtype)
     if dtype.kind not in "uifb":
         raise ImageReadError(path, f"has pixels of type {dtype}, which are not plain numbers")
@@ -145,10 +151,47 @@ def _header(tif: tifffile.TiffFile, path: Path, file_size: int) -> TiffHeader:
         num_columns=sizes["X"],
         num_frames=sizes.get("T", 1),
     )
-    notes = found.notes
+    notes, readings = found.notes, found.readings
+    if scitiff is not None and scitiff.reading is not None:
+        readings = (scitiff.reading, *readings)
     if tif.is_ome and series.kind != "ome":
         notes += ("its OME-XML names other files, or is damaged; only this file is read",)
-    return TiffHeader(path, axes, shape, dtype, found.date, found.time, found.readings, notes)
+    return TiffHeader(
+        path,
+        axes,
+        shape,
+        dtype,
+        found.date,
+        found.time,
+        readings,
+        notes,
+        scitiff,
+        fault,
+        _stored(series),
+    )
+
+
+def _stored(series: tifffile.TiffPageSeries) -> tuple[tuple[int, ...], str]:
+    return tuple(int(n) for n in series.shape), series.axes
+
+
+def _plain_layout(series: tifffile.TiffPageSeries, path: Path) -> tuple[tuple[int, ...], str]:
+    """Return shape and axes of an image that is described by the TIFF alone."""
+    page = series.keyframe
+    if page.photometric in (tifffile.PHOTOMETRIC.RGB, tifffile.PHOTOMETRIC.YCBCR) or (
+        "S" in series.axes and page.samplesperpixel > 1
+    ):
+        raise ImageReadError(
+            path,
+            "is a colour (RGB) picture; a kymograph has one value per pixel:"
+            " export each channel as grayscale",
+        )
+    shape, axes = _axes(series, path)
+    if len(shape) < 2 or shape[axes.index("Y")] < 2:
+        raise ImageReadError(
+            path, f"has the shape {shape}; a kymograph has at least two lines of pixels"
+        )
+    return shape, axes
 
 
 def _opened(path: Path) -> tifffile.TiffFile:
@@ -196,7 +239,7 @@ class TiffPixels:
     def __init__(self, header: TiffHeader) -> None:
         self._header = header
         self._array: NDArray[Any] | None = None
-        self._planes: dict[tuple[int, ...], NDArray[Any]] = {}
+        self._planes: dict[tuple[tuple[str, int], ...], NDArray[Any]] = {}
 
     @property
     def plane_shape(self) -> tuple[int, int]:
@@ -241,6 +284,30 @@ class TiffPixels:
         plane = self._read(index)
         return plane if axes.index("Y") < axes.index("X") else plane.T
 
+    def volume(self, channel: int = 0) -> NDArray[Any]:
+        """Return all planes of a channel.
+
+        Parameters
+        ----------
+        channel : int
+            Which channel, from 0.
+
+        Returns
+        -------
+        ndarray
+            Read-only, with the axes of the file in its order, without C.
+
+        Raises
+        ------
+        UnknownPlaneError
+            (a ValueError) if the file has no such channel.
+        ImageReadError
+            If the pixels cannot be decoded.
+        """
+        if not 0 <= channel < self.num_channels:
+            raise UnknownPlaneError(f"{self._header.path.name}: there is no channel {channel}")
+        return self._read({"C": channel} if "C" in self._header.axes else {})
+
     def close(self) -> None:
         """Let go of the file; the next access opens it again."""
         self._array = None
@@ -248,7 +315,7 @@ class TiffPixels:
 
     def _read(self, index: dict[str, int]) -> NDArray[Any]:
         path = self._header.path
-        wanted = tuple(index.values())
+        wanted = tuple(index.items())
         if wanted in self._planes:
             return self._planes[wanted]
         if self._array is not None:
@@ -278,8 +345,7 @@ class TiffPixels:
 
     def _check_unchanged(self, series: tifffile.TiffPageSeries) -> None:
         header = self._header
-        now = *_axes(series, header.path), np.dtype(series.dtype)
-        if now != (header.shape, header.axes, header.dtype):
+        if (_stored(series), np.dtype(series.dtype)) != (header.stored, header.dtype):
             raise ImageReadError(header.path, "has changed since it was opened; open it again")
 
     def _decoded(self, series: tifffile.TiffPageSeries, index: dict[str, int]) -> NDArray[Any]:
@@ -288,6 +354,7 @@ class TiffPixels:
         leading = axes[:-2]
         if (
             set(axes[-2:]) == {"Y", "X"}
+            and index.keys() == set(leading)
             and series.transform is None
             and page.shape == shape[-2:]
             and len(series) == math.prod(shape[:-2])
@@ -298,7 +365,7 @@ class TiffPixels:
                 raise ImageReadError(self._header.path, "does not hold this plane")
             return np.array(found.asarray())
         # a copy, or the plane would keep all the others in memory
-        return np.array(self._cut(np.asarray(series.asarray()), axes, index))
+        return np.array(self._cut(np.asarray(series.asarray()).reshape(shape), axes, index))
 
     @staticmethod
     def _cut(array: NDArray[Any], axes: str, index: dict[str, int]) -> NDArray[Any]:

@@ -14,6 +14,7 @@ from napari_bloodflow._napari.widgets.file_panel import EmptyPanel, FilePanel
 from napari_bloodflow._napari.widgets.problems_panel import ProblemsPanel
 from napari_bloodflow._napari.widgets.roi_panel import RoiPanel
 from napari_bloodflow._napari.widgets.save_panel import SavePanel
+from napari_bloodflow._napari.widgets.scitiff_panel import SciTiffPanel
 from napari_bloodflow._napari.widgets.session_dock import SessionDock
 
 if TYPE_CHECKING:
@@ -45,12 +46,13 @@ class AcquisitionDock(SessionDock):
         self._file = FilePanel(session)
         self._rois = RoiPanel(session)
         self._save = SavePanel(session)
+        self._of_kymographs = (CalibrationPanel(session), DisplayPanel(session))
         self._panels = (
             self._file,
-            CalibrationPanel(session),
-            DisplayPanel(session),
+            *self._of_kymographs,
             self._rois,
             ProblemsPanel(session),
+            SciTiffPanel(session),
             self._save,
         )
         self._rois.said.connect(self._save.say)
@@ -114,3 +116,7 @@ class AcquisitionDock(SessionDock):
         self._pages.setCurrentIndex(1 if has_file else 0)
         for panel in self._panels:
             panel.refresh()
+        # Any other image is shown at its physical size; lines and their time do not apply.
+        acq = self._session.acq
+        for panel in self._of_kymographs:
+            panel.setVisible(acq is None or acq.images.is_kymograph)

@@ -25,6 +25,9 @@ def describe_size(acq: AcqImage) -> str:
     """Return the size of an acquisition in words, ``"2400 lines x 20 px, 1 channel, uint16"``."""
     plane, count = acq.images.bounds, acq.images.num_channels
     channels = "1 channel" if count == 1 else f"{count} channels"
+    if not acq.images.is_kymograph:
+        sizes = " × ".join(f"{axis.lower()} {n}" for axis, n in acq.images.sizes.items())
+        return f"{sizes} px, {channels}, {acq.images.dtype}; not a kymograph"
     return f"{plane.num_rows} lines × {plane.num_columns} px, {channels}, {acq.images.dtype}"
 
 
@@ -188,7 +191,8 @@ class FilePanel(QWidget):
 
 def _describe_missing(shown: ShownAcquisition) -> str:
     has_rois = shown.roi_layer is not None
-    missing = shown.acq.images.num_channels - len(shown.image_layers)
+    images = shown.acq.images
+    missing = images.num_channels - len(images.mask_channels) - len(shown.image_layers)
     if missing <= 0 and has_rois:
         return ""
     if missing <= 0:
