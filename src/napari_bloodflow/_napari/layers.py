@@ -21,7 +21,9 @@ __all__ = [
     "colormap_name",
     "fit_stretch",
     "layer_data",
+    "layer_name",
     "mark_of",
+    "native_plane",
     "show_contrast",
     "shown_contrast",
 ]
@@ -110,6 +112,14 @@ def fit_stretch(
     return (num_rows * across) / (num_columns * along)
 
 
+def layer_name(label: str, mark: LayerMark) -> str:
+    """Return the name of the layer with a mark, for an acquisition that is called `label`."""
+    if mark.role == "rois":
+        return f"ROIs of {label}"
+    is_only = mark.acq.images.num_channels == 1
+    return label if is_only else f"{label} [channel {mark.channel}]"
+
+
 def layer_data(acq: AcqImage, stretch: float) -> list[tuple[Any, dict[str, Any], str]]:
     """Return layer tuples of an acquisition: its channels, then its ROIs.
 
@@ -130,23 +140,24 @@ def layer_data(acq: AcqImage, stretch: float) -> list[tuple[Any, dict[str, Any],
         "units": UNITS,
         "axis_labels": AXIS_LABELS,
     }
-    count = acq.images.num_channels
     layers: list[tuple[Any, dict[str, Any], str]] = []
-    for channel in range(count):
+    for channel in range(acq.images.num_channels):
         contrast = acq.ensure_image_contrast(channel)
         limits = _increasing(contrast.value_min, contrast.value_max)
+        mark = LayerMark(acq, "image", channel)
         arguments = {
             **shared,
-            "name": acq.name if count == 1 else f"{acq.name} [channel {channel}]",
+            "name": layer_name(acq.name, mark),
             "contrast_limits": limits,
             "colormap": colormap_name(contrast.color_lut),
             "blending": "translucent_no_depth" if channel == 0 else "additive",
             "interpolation2d": "nearest",
-            "metadata": {MARK_KEY: LayerMark(acq, "image", channel)},
+            "metadata": {MARK_KEY: mark},
         }
-        layers.append((_native(acq.images.get_slice(channel)), arguments, "image"))
-    data, arguments, kind = roi_layer_data(acq.rois, name=f"ROIs of {acq.name}", **shared)
-    arguments["metadata"] = {MARK_KEY: LayerMark(acq, "rois")}
+        layers.append((native_plane(acq.images.get_slice(channel)), arguments, "image"))
+    mark = LayerMark(acq, "rois")
+    data, arguments, kind = roi_layer_data(acq.rois, name=layer_name(acq.name, mark), **shared)
+    arguments["metadata"] = {MARK_KEY: mark}
     layers.append((data, arguments, kind))
     return layers
 
@@ -184,5 +195,6 @@ def _increasing(low: float, high: float) -> tuple[float, float]:
     return (low, high) if high > low else (low, low + 1.0)
 
 
-def _native(plane: NDArray[Any]) -> NDArray[Any]:
+def native_plane(plane: NDArray[Any]) -> NDArray[Any]:
+    """Return pixels in the byte order of this machine, which the canvas wants."""
     return plane if plane.dtype.isnative else plane.astype(plane.dtype.newbyteorder("="))

@@ -7,6 +7,7 @@ format finds them.
 from __future__ import annotations
 
 from contextlib import ExitStack
+from functools import cache
 from typing import TYPE_CHECKING, Annotated, Any, ClassVar
 
 from psygnal import SignalGroupDescriptor
@@ -58,6 +59,7 @@ class MetadataSection(BaseModel):
         self.set_clean()
 
     @classmethod
+    @cache
     def get_schema(cls) -> Schema:
         """Describe the fields, in display order."""
         return schema_of(cls, cls.metadata_section_id, cls.schema_version)
