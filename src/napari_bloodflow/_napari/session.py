@@ -245,6 +245,8 @@ class ViewerSession:
             self._forget(old)
         self._arrange(shown)
         self._active = shown
+        # What it says of the point under the mouse is about the other file.
+        self.viewer.status = "Ready"
         self.layers_changed.emit()
         self.active_changed.emit(shown)
         return shown
@@ -364,6 +366,7 @@ class ViewerSession:
             self.active_changed.emit(self._active)
 
     def _on_blinding(self) -> None:
+        self.viewer.status = "Ready"
         for shown in self._shown:
             for layer in shown.layers:
                 if (mark := mark_of(layer)) is not None:
@@ -399,7 +402,8 @@ class ViewerSession:
             if shown.image_layers and shown.roi_layer is None and len(shown.acq.rois):
                 show_warning(
                     f"{self.blinding.label_of(shown.acq)}: the ROI layer is gone, its"
-                    f" {len(shown.acq.rois)} ROIs are kept. 'Show layers' in the Acquisition dock brings it back."
+                    f" {len(shown.acq.rois)} ROIs are kept. 'Show layers' in the Acquisition dock"
+                    " brings it back."
                 )
 
     def _close(self, shown: ShownAcquisition) -> None:

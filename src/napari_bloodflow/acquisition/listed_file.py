@@ -14,6 +14,8 @@ from napari_bloodflow.errors import UnsupportedFileError
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from napari_bloodflow.calibration import Calibration
+
 __all__ = ["FileFacts", "ListedFile", "facts_of", "read_facts"]
 
 
@@ -29,6 +31,8 @@ class FileFacts:
         Its rows of the tree.
     experiment : mapping
         Experiment metadata by field name.
+    calibration : Calibration
+        Its calibration.
     problems : tuple of str
         What is wrong with the files beside it.
     stale : tuple of str
@@ -40,6 +44,7 @@ class FileFacts:
     row: Mapping[str, Any]
     tree: tuple[Mapping[str, Any], ...]
     experiment: Mapping[str, Any]
+    calibration: Calibration
     problems: tuple[str, ...] = ()
     stale: tuple[str, ...] = ()
     is_dirty: bool = False
@@ -56,6 +61,7 @@ def facts_of(acq: AcqImage) -> FileFacts:
         acq.get_schema_row(),
         tuple(acq.get_tree_rows()),
         acq.experiment_metadata.get_values(),
+        acq.calibration,
         tuple(map(str, acq.problems)),
         stale,
         acq.is_dirty,

@@ -68,6 +68,22 @@ class MetadataSection(BaseModel):
         """Return all values by field name."""
         return self.model_dump()
 
+    @classmethod
+    def check_value(cls, name: str, value: Any) -> str:
+        """Say what is wrong with a value of a field; empty if it would be taken.
+
+        Raises
+        ------
+        KeyError
+            If there is no such field.
+        """
+        cls.get_schema()[name]
+        try:
+            cls.model_validate({name: value})
+        except ValidationError as error:
+            return str(error.errors(include_url=False)[0]["msg"]).removeprefix("Value error, ")
+        return ""
+
     def update_values(self, patch: Mapping[str, Any]) -> None:
         """Change several fields, all or none; they are announced when all are set.
 

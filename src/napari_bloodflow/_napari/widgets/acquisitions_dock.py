@@ -13,7 +13,6 @@ from qtpy.QtWidgets import (
     QLineEdit,
     QProgressBar,
     QSizePolicy,
-    QToolButton,
     QVBoxLayout,
 )
 
@@ -55,7 +54,7 @@ class AcquisitionsDock(SessionDock):
         super().__init__(napari_viewer)
         self.setObjectName("acquisitions_dock")
         self.setAcceptDrops(True)
-        self.setSizePolicy(QSizePolicy.Policy.Preferred, QSizePolicy.Policy.Expanding)
+        self.setSizePolicy(QSizePolicy.Policy.Preferred, QSizePolicy.Policy.Preferred)
         self._workspace = self._session.workspace
         self._sources: list[Path] = []
         self._wanted: ListedFile | None = None
@@ -96,11 +95,9 @@ class AcquisitionsDock(SessionDock):
         self._table = FileTableView(self._model, self)
         self._table.current_changed.connect(self._on_current_changed)
         self._table.picked.connect(self._on_picked)
-        self._columns = QToolButton(self)
-        self._columns.setObjectName("choose_columns")
-        self._columns.setText("Columns")
-        self._columns.setToolTip("Show and hide columns")
-        self._columns.clicked.connect(self._on_columns)
+        self._columns = push_button(
+            "Columns", "choose_columns", "Show and hide columns", self._on_columns, self
+        )
         self._count = text_label("file_count", self)
         self._message = Notice("list_message", "done", self)
         self._progress = QProgressBar(self)
@@ -162,6 +159,10 @@ class AcquisitionsDock(SessionDock):
     def sizeHint(self) -> QSize:
         """Return a size that leaves room for the canvas in a window of 1400 x 900."""
         return QSize(380, 380)
+
+    def minimumSizeHint(self) -> QSize:
+        """Return a size in which some rows are seen, the rest by scrolling."""
+        return QSize(360, 300)
 
     # ---- following
 

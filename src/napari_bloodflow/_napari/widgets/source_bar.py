@@ -11,7 +11,6 @@ from qtpy.QtWidgets import (
     QHBoxLayout,
     QMenu,
     QSpinBox,
-    QToolButton,
     QVBoxLayout,
     QWidget,
 )
@@ -76,12 +75,8 @@ class SourceBar(QWidget):
         self._recent_menu.setObjectName("recent_menu")
         self._recent_menu.aboutToShow.connect(self._fill_recent)
         self._recent_menu.triggered.connect(self._on_recent)
-        self._recent = QToolButton(self)
-        self._recent.setObjectName("recent_sources")
-        self._recent.setText("Recent")
-        self._recent.setToolTip("Folders and lists that were open before")
-        self._recent.setPopupMode(QToolButton.ToolButtonPopupMode.InstantPopup)
-        self._recent.setMenu(self._recent_menu)
+        recent_tip = "Folders and lists that were open before"
+        self._recent = push_button("Recent", "recent_sources", recent_tip, self._on_show, self)
         self._depth = QSpinBox(self)
         self._depth.setObjectName("folder_depth")
         self._depth.setRange(1, 20)
@@ -146,6 +141,9 @@ class SourceBar(QWidget):
         paths, _ = QFileDialog.getOpenFileNames(self, "Kymographs", _last_folder(), _FILTER)
         if paths:
             self.chosen.emit([Path(path) for path in paths])
+
+    def _on_show(self) -> None:
+        self._recent_menu.popup(self._recent.mapToGlobal(self._recent.rect().bottomLeft()))
 
     def _fill_recent(self) -> None:
         self._recent_menu.clear()
