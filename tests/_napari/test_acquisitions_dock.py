@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 import tifffile
 from napari.components import ViewerModel
-from qtpy.QtCore import QMimeData, QPointF, QSettings, Qt, QTimer, QUrl
+from qtpy.QtCore import QEvent, QMimeData, QObject, QPoint, QPointF, QSettings, Qt, QTimer, QUrl
 from qtpy.QtGui import QDragEnterEvent, QDropEvent
 from qtpy.QtTest import QTest
 from qtpy.QtWidgets import (
@@ -378,8 +378,10 @@ def test_files_are_accepted_and_rejected_with_mouse_and_space_bar(
     bench: Bench, folder: Path
 ) -> None:
     bench.open(folder)
-    box = bench.place(1, "accept")
-    QTest.mouseClick(bench.table.viewport(), LEFT, pos=box)
+    cell = bench.place(1, "accept")
+    # The box is at the left of its cell.
+    left = bench.table.columnViewportPosition(NAMES.index("accept")) + 10
+    QTest.mouseClick(bench.table.viewport(), LEFT, pos=QPoint(left, cell.y()))
     bench.wait(lambda: bench.accepted == [True, False, True, None])
     bench.wait(lambda: bench.column("state")[1] == "●")
     bench.pick(0)
@@ -518,44 +520,87 @@ def test_replacing_the_list_asks_about_unsaved_changes(
     assert bool(bench.session.workspace.unsaved) == (button == "Cancel")
 
 
+class Closing(QObject):
+    """Notes that a window would close, and keeps it: the fixture closes it."""
+
+    def __init__(self, window: QWidget) -> None:
+        super().__init__(window)
+        self.count = 0
+        window.installEventFilter(self)
+
+    def eventFilter(self, watched: QObject | None, event: QEvent | None) -> bool:
+        if event is None or event.type() != QEvent.Type.Close:
+            return False
+        self.count += 1
+        event.ignore()
+        return True
+
+
 @pytest.fixture
-def windowed(make_napari_viewer: Callable[..., Any], qtbot: QtBot) -> Bench:
-    return Bench(make_napari_viewer(show=True), qtbot)
+def windowed(
+    make_napari_viewer: Callable[..., Any], qtbot: QtBot
+) -> Iterator[tuple[Bench, Closing]]:
+    viewer = make_napari_viewer(show=True)
+    first = QWidget()
+    viewer.window.add_dock_widget(first)
+    # Filters that were installed later are asked first: those of the dock.
+    closing = Closing(first.window())
+    yield Bench(viewer, qtbot), closing
+    first.window().removeEventFilter(closing)
 
 
 @pytest.mark.parametrize("button", ["Save", "Discard", "Cancel"])
 def test_closing_the_window_asks_about_unsaved_changes(
-    windowed: Bench, folder: Path, button: str
+    windowed: tuple[Bench, Closing], folder: Path, button: str
 ) -> None:
-    bench = windowed
+    bench, closing = windowed
     bench.open(folder)
     bench.wait(lambda: bench.session.acq is not None)
     acq = bench.session.acq
     assert acq is not None
     acq.rois.create()
-    window = bench.dock.window()
     asked = answer(getattr(QMessageBox.StandardButton, button))
-    # QWidget.close, as the button of the window manager and the menu have it.
-    QWidget.close(window)
+    bench.dock.window().close()
     assert "v1.tif" in asked[0]
     assert "closing the window" in asked[0]
-    assert window.isVisible() == (button == "Cancel")
+    assert closing.count == (0 if button == "Cancel" else 1)
     assert acq.is_dirty == (button == "Cancel")
     assert AcqImage(acq.path).rois.num_rois == (1 if button == "Save" else 0)
 
 
-def test_without_unsaved_changes_the_window_just_closes(windowed: Bench, folder: Path) -> None:
-    windowed.open(folder)
-    window = windowed.dock.window()
-    QWidget.close(window)
-    assert not window.isVisible()
+def test_without_unsaved_changes_the_window_just_closes(
+    windowed: tuple[Bench, Closing], folder: Path
+) -> None:
+    bench, closing = windowed
+    bench.open(folder)
+    bench.dock.window().close()
+    assert closing.count == 1
 
 
-def test_a_program_closes_the_viewer_without_being_asked(windowed: Bench, folder: Path) -> None:
-    windowed.open(folder)
-    windowed.wait(lambda: windowed.session.acq is not None)
-    acq = windowed.session.acq
+def test_what_cannot_be_saved_keeps_the_window_open(
+    windowed: tuple[Bench, Closing], folder: Path
+) -> None:
+    bench, closing = windowed
+    (folder / "control" / "v1.tif.json").write_text('{"version": 9}')
+    bench.open(folder)
+    bench.wait(lambda: bench.session.acq is not None)
+    acq = bench.session.acq
     assert acq is not None
     acq.rois.create()
-    windowed.viewer.close()
+    answer(QMessageBox.StandardButton.Save)
+    bench.dock.window().close()
+    assert closing.count == 0
+    assert acq.is_dirty
+
+
+def test_a_program_closes_the_viewer_without_being_asked(
+    make_napari_viewer: Callable[..., Any], qtbot: QtBot, folder: Path
+) -> None:
+    bench = Bench(make_napari_viewer(show=True), qtbot)
+    bench.open(folder)
+    bench.wait(lambda: bench.session.acq is not None)
+    acq = bench.session.acq
+    assert acq is not None
+    acq.rois.create()
+    bench.viewer.close()
     assert acq.is_dirty

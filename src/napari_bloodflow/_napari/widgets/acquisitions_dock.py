@@ -58,6 +58,7 @@ class AcquisitionsDock(SessionDock):
         self._workspace = self._session.workspace
         self._sources: list[Path] = []
         self._wanted: ListedFile | None = None
+        self._is_about_file = False
         self._loader = ListLoader(self)
         self._loader.listed.connect(self._on_listed)
         self._loader.looked.connect(self._on_looked)
@@ -278,8 +279,9 @@ class AcquisitionsDock(SessionDock):
             self._loader.cancel()
             return
         self._workspace.take(acqs)
-        if len(self._sources) == 1 and (self._sources[0].is_dir() or len(acqs.files) > 1):
-            remember_source(self._sources[0])
+        source = self._sources[0]
+        if len(self._sources) == 1 and (source.is_dir() or source.suffix.lower() == ".csv"):
+            remember_source(source)
         self._progress.setRange(0, max(1, len(acqs.files)))
         first = next((file for file in acqs.files if file.warning is None), None)
         if self._session.active is None and first is not None:
@@ -323,9 +325,11 @@ class AcquisitionsDock(SessionDock):
         except (OSError, ValueError) as error:
             reason = "it cannot be opened" if blinding.is_on else str(error)
             self._say(f"{blinding.label(file.path)}: {reason}", "error")
+            self._is_about_file = True
             self._model.refresh_rows([self._model.files.index(file)])
         else:
-            self._say("")
+            if self._is_about_file:
+                self._say("")
 
     def _on_picked(self) -> None:
         self._workspace.select(self._table.selected_files)
@@ -398,6 +402,7 @@ class AcquisitionsDock(SessionDock):
 
     def _say(self, text: str, kind: str = "done") -> None:
         self._fading.stop()
+        self._is_about_file = False
         self._message.say(text, kind)  # type: ignore[arg-type]
         if text and kind == "done":
             self._fading.start()
