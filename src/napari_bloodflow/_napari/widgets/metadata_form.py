@@ -143,7 +143,8 @@ class FieldEditor(QWidget):
         line.textEdited.connect(self._check)
         line.editingFinished.connect(self._on_finished)
         self._line = line
-        return self._pick_list or line
+        # An empty QComboBox is false.
+        return line if self._pick_list is None else self._pick_list
 
     @property
     def text(self) -> str:
