@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 import tifffile
 from napari.components import ViewerModel
+from napari.utils.notifications import notification_manager
 from qtpy.QtCore import QEvent, QMimeData, QObject, QPoint, QPointF, QSettings, Qt, QTimer, QUrl
 from qtpy.QtGui import QDragEnterEvent, QDropEvent
 from qtpy.QtTest import QTest
@@ -369,6 +370,62 @@ def test_a_file_that_is_open_already_is_the_same_object(bench: Bench, folder: Pa
     assert bench.session.workspace.files[1].acq is shown.acq
     assert bench.column("state")[1] == "●"
     assert [index.row() for index in bench.table.selectionModel().selectedRows()] == [1]  # type: ignore[union-attr]
+
+
+def test_browsing_in_a_real_window_adds_no_layers(
+    windowed: tuple[Bench, Closing], folder: Path
+) -> None:
+    bench, _ = windowed
+    bench.open(folder)
+    bench.wait(lambda: bench.session.acq is not None)
+    bench.pick(0)
+    for name in ("v2.tif", "v10.tif"):
+        bench.key(Qt.Key.Key_Down)
+        bench.wait(lambda wanted=name: bench.name == wanted)  # type: ignore[misc]
+        assert [layer.name for layer in bench.viewer.layers] == [name, f"ROIs of {name}"]
+    assert bench.viewer.screenshot(flash=False).any()
+
+
+def test_a_dirty_file_with_other_channels_is_kept_without_a_popup(
+    bench: Bench, folder: Path
+) -> None:
+    image(folder / "control" / "v3.tif", 3, channels=2)
+    bench.open(folder)
+    bench.wait(lambda: bench.session.acq is not None)
+    acq = bench.session.acq
+    assert acq is not None
+    acq.rois.create()
+    count = len(notification_manager.records)
+    bench.pick(2)
+    bench.wait(lambda: bench.name == "v3.tif")
+    assert len(notification_manager.records) == count
+    assert bench.session.workspace.unsaved == [acq]
+
+
+def test_the_title_is_given_back_when_the_file_is_not_listed(bench: Bench, folder: Path) -> None:
+    usual = bench.viewer.title
+    bench.open(folder)
+    bench.wait(lambda: bench.viewer.title == f"v1.tif - {usual}")
+    bench.session.open(image(folder.parent / "other.tif"))
+    bench.wait(lambda: bench.viewer.title == usual)
+
+
+# ---- life cycle
+
+
+def test_a_hidden_dock_listens_to_nothing(bench: Bench, folder: Path) -> None:
+    bench.open(folder)
+    bench.wait(lambda: bench.session.acq is not None)
+    session, acq = bench.session, bench.session.acq
+    assert acq is not None
+    signals = (session.active_changed, session.workspace.opened, session.blinding.changed)
+    before = [len(signal) for signal in (*signals, acq.changed)]
+    bench.dock.hide()
+    assert all(
+        len(signal) < count for signal, count in zip((*signals, acq.changed), before, strict=True)
+    )
+    bench.dock.show()
+    assert [len(signal) for signal in (*signals, acq.changed)] == before
 
 
 # ---- accepting

@@ -123,6 +123,15 @@ def test_other_files_are_refused_or_told(folder: Path) -> None:
     assert [warning.error_type for warning in acqs.warnings] == ["unsupported_file_type"]
 
 
+def test_one_of_several_that_is_gone_is_told(folder: Path) -> None:
+    paths = [folder / "v2.tif", folder / "gone.tif", folder / "gone"]
+    acqs = AcqImageList.load_safe(paths)
+    assert [acq.name for acq in acqs] == ["v2.tif"]
+    assert [w.error_type for w in acqs.warnings] == ["missing_file", "unsupported_file_type"]
+    with pytest.raises(FileNotFoundError):
+        AcqImageList(paths)
+
+
 # ---- manifests
 
 

@@ -127,6 +127,7 @@ class ViewerSession:
         self._direction: TimeDirection = default_time_direction()
         self._fitted_camera: tuple[Any, ...] | None = None
         self._is_writing_status = False
+        self._is_replacing = False
         self._zoom_timer: QTimer | None = None
         self.blinding = Blinding()
         self.blinding.changed.connect(self._on_blinding)
@@ -234,8 +235,12 @@ class ViewerSession:
         )
         if old is None or not fits:
             shown = self.show(acq)
-            for layer in old.layers if old is not None else ():
-                self.viewer.layers.remove(layer)
+            self._is_replacing = True
+            try:
+                for layer in old.layers if old is not None else ():
+                    self.viewer.layers.remove(layer)
+            finally:
+                self._is_replacing = False
             return shown
         shown = known or ShownAcquisition(acq)
         self._hand_over(old, shown)
@@ -407,6 +412,8 @@ class ViewerSession:
                 )
 
     def _close(self, shown: ShownAcquisition) -> None:
+        if shown.acq.is_dirty and self._is_replacing:
+            return
         if shown.acq.is_dirty:
             show_warning(
                 f"{self.blinding.label_of(shown.acq)} was removed with unsaved changes. As long as"

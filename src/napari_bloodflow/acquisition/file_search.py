@@ -107,7 +107,7 @@ def find_files(
     Raises
     ------
     FileNotFoundError
-        If the source, or one of several, does not exist.
+        If a single source does not exist; of several, that is a warning.
     ValueError
         If `folder_depth` is below 1.
 
@@ -119,15 +119,16 @@ def find_files(
     """
     if folder_depth < 1:
         raise ValueError(f"folder_depth is at least 1 (the folder itself), not {folder_depth}")
+    is_single = isinstance(source, (str, os.PathLike))
     paths = [source] if isinstance(source, (str, os.PathLike)) else list(source)
     files: dict[Path, FoundFile] = {}
     warnings: list[ListWarning] = []
     for path in (Path(given).expanduser() for given in paths):
-        if not os.path.lexists(path):
+        if is_single and not os.path.lexists(path):
             raise FileNotFoundError(2, "no such file or folder", str(path))
-        if path.is_dir():
+        if os.path.isdir(path):
             found, more = _in_folder(path, folder_depth, is_cancelled)
-        elif path.suffix.lower() == MANIFEST_EXTENSION:
+        elif path.suffix.lower() == MANIFEST_EXTENSION and path.exists():
             found, more = _in_manifest(path)
         else:
             found, more = [_file(path)], []

@@ -39,6 +39,7 @@ if TYPE_CHECKING:
 __all__ = ["AcquisitionsDock"]
 
 _CONFIRMATION_MS = 8000
+_COUNTING_MS = 300
 
 
 class AcquisitionsDock(SessionDock):
@@ -59,6 +60,7 @@ class AcquisitionsDock(SessionDock):
         self._sources: list[Path] = []
         self._wanted: ListedFile | None = None
         self._is_about_file = False
+        self._usual_title = self._own_title = self._session.viewer.title
         self._loader = ListLoader(self)
         self._loader.listed.connect(self._on_listed)
         self._loader.looked.connect(self._on_looked)
@@ -70,6 +72,11 @@ class AcquisitionsDock(SessionDock):
         self._showing.setSingleShot(True)
         self._showing.setInterval(0)
         self._showing.timeout.connect(self._show_wanted)
+        # With thousands of files, to count them anew for each one that was read takes long.
+        self._counting = QTimer(self)
+        self._counting.setSingleShot(True)
+        self._counting.setInterval(_COUNTING_MS)
+        self._counting.timeout.connect(self._refresh)
         self._fading = QTimer(self)
         self._fading.setSingleShot(True)
         self._fading.setInterval(_CONFIRMATION_MS)
@@ -232,11 +239,18 @@ class AcquisitionsDock(SessionDock):
         return text + (f", {num_bad} cannot be opened" if num_bad else "")
 
     def _show_title(self) -> None:
-        """Name the file in the title of the window, if the list shows it."""
-        acq = self._session.acq
-        if acq is not None and self._workspace.find(acq) is not None:
+        """Name the file in the title of the window while a file of the list is shown."""
+        viewer, acq = self._session.viewer, self._session.acq
+        if viewer.title != self._own_title:
+            self._usual_title = viewer.title
+        if acq is None or self._workspace.find(acq) is None:
+            self._own_title = self._usual_title
+        else:
             mark = "● " if acq.is_dirty else ""
-            self._session.viewer.title = f"{mark}{self._session.blinding.label_of(acq)} - napari"
+            label = self._session.blinding.label_of(acq)
+            self._own_title = f"{mark}{label} - {self._usual_title}"
+        if viewer.title != self._own_title:
+            viewer.title = self._own_title
 
     # ---- files in
 
@@ -257,7 +271,7 @@ class AcquisitionsDock(SessionDock):
 
     def open_sources(self, paths: Sequence[Path]) -> None:
         """List the kymographs of folders, files and manifests, in place of the present list."""
-        if not self._may_replace():
+        if not paths or not self._may_replace():
             return
         self._sources = list(paths)
         self._say("")
@@ -302,7 +316,8 @@ class AcquisitionsDock(SessionDock):
             files[number].note(found)
             self._model.refresh_rows([number])
             self._progress.setValue(number + 1)
-            self._schedule()
+            if not self._counting.isActive():
+                self._counting.start()
 
     def _on_search_ended(self, error: str) -> None:
         self._end_work()

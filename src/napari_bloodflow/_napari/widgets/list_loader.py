@@ -49,7 +49,7 @@ def load_in_thread(job: _Job) -> Generator[tuple[_Job, Any], None, tuple[_Job, E
     """Find files, then look into each; touches nothing that others see."""
     try:
         acqs = AcqImageList.load_safe(
-            job.sources,
+            job.sources if len(job.sources) > 1 else job.sources[0],
             folder_depth=job.depth,
             open_files=False,
             is_cancelled=lambda: job.is_cancelled,

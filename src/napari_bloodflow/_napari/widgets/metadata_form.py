@@ -218,28 +218,24 @@ class MetadataForm(QWidget):
         self._editors: dict[str, FieldEditor] = {}
         column = QVBoxLayout(self)
         column.setContentsMargins(0, 0, 0, 0)
-        column.setSpacing(10)
-        labels: list[QLabel] = []
-        forms: dict[str, QFormLayout] = {}
+        form = QFormLayout()
+        form.setFieldGrowthPolicy(QFormLayout.FieldGrowthPolicy.AllNonFixedFieldsGrow)
+        form.setVerticalSpacing(4)
+        column.addLayout(form)
+        headings: set[str] = set()
         for field in section.get_schema().fields:
             if not (field.visible and field.editable):
                 continue
-            if field.group not in forms:
-                group = Section(field.group, f"metadata_group_{field.group.lower()}", self)
-                form = forms[field.group] = QFormLayout()
-                form.setFieldGrowthPolicy(QFormLayout.FieldGrowthPolicy.AllNonFixedFieldsGrow)
-                form.setVerticalSpacing(4)
-                group.body.addLayout(form)
-                column.addWidget(group)
+            if field.group not in headings:
+                headings.add(field.group)
+                heading = Section(field.group, f"metadata_group_{field.group.lower()}", self)
+                heading.body.setContentsMargins(0, 6, 0, 0)
+                form.addRow(heading)
             editor = self._editors[field.name] = FieldEditor(section, field, self)
             editor.edited.connect(self.edited)
             label = QLabel(field.display_name, self)
             label.setToolTip(field.description)
-            labels.append(label)
-            forms[field.group].addRow(label, editor)
-        width = max((label.sizeHint().width() for label in labels), default=0)
-        for label in labels:
-            label.setMinimumWidth(width)
+            form.addRow(label, editor)
 
     @property
     def field_names(self) -> list[str]:
