@@ -32,6 +32,8 @@ from napari_bloodflow._napari.session import get_session
 from napari_bloodflow._napari.widgets.acquisition_dock import AcquisitionDock
 from napari_bloodflow._napari.widgets.acquisitions_dock import AcquisitionsDock
 from napari_bloodflow._napari.widgets.file_rows import COLUMNS
+from napari_bloodflow._napari.widgets.velocity_dock import VelocityDock
+from napari_bloodflow.synthetic import moving_streaks, write_tiff
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -408,6 +410,35 @@ def test_the_title_is_given_back_when_the_file_is_not_listed(bench: Bench, folde
     bench.wait(lambda: bench.viewer.title == f"v1.tif - {usual}")
     bench.session.open(image(folder.parent / "other.tif"))
     bench.wait(lambda: bench.viewer.title == usual)
+
+
+def test_a_measurement_goes_on_while_other_files_are_looked_at(
+    bench: Bench, tmp_path: Path, qtbot: QtBot
+) -> None:
+    folder = tmp_path / "long"
+    folder.mkdir()
+    for number in (1, 2):
+        write_tiff(moving_streaks(6000, 64), folder / f"v{number}.tif")
+        acq = AcqImage(folder / f"v{number}.tif")
+        acq.rois.create()
+        acq.save()
+    velocity = VelocityDock(bench.viewer)
+    qtbot.addWidget(velocity)
+    velocity.show()
+    bench.open(folder)
+    bench.wait(lambda: bench.session.acq is not None)
+    acq = bench.session.acq
+    assert acq is not None
+    run = velocity.findChild(QPushButton, "velocity_run")
+    assert run is not None
+    bench.wait(run.isEnabled)
+    QTest.mouseClick(run, LEFT)
+    bench.pick(1)
+    bench.wait(lambda: bench.name == "v2.tif")
+    qtbot.waitUntil(lambda: ("radon_velocity", 0, 1) in acq.analysis_set, timeout=60_000)
+    bench.wait(lambda: bench.column("state") == ["●", ""])
+    assert bench.session.workspace.unsaved == [acq]
+    velocity.close()
 
 
 # ---- life cycle

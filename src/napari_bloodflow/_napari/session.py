@@ -248,8 +248,8 @@ class ViewerSession:
             self._take_in(shown)
         if not old.acq.is_dirty:
             self._forget(old)
-        self._arrange(shown)
         self._active = shown
+        self._arrange(shown)
         # What it says of the point under the mouse is about the other file.
         self.viewer.status = "Ready"
         self.layers_changed.emit()
@@ -373,9 +373,12 @@ class ViewerSession:
     def _on_blinding(self) -> None:
         self.viewer.status = "Ready"
         for shown in self._shown:
+            label = self.blinding.label_of(shown.acq)
             for layer in shown.layers:
                 if (mark := mark_of(layer)) is not None:
-                    layer.name = layer_name(self.blinding.label_of(shown.acq), mark)
+                    layer.name = layer_name(label, mark)
+            for layer in shown.overlays:
+                layer.name = f"{layer.name.partition(' of ')[0]} of {label}"
 
     def _on_layer_removed(self, event: Any) -> None:
         layer = event.value

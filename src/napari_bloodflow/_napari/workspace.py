@@ -45,6 +45,7 @@ class Workspace:
         self._acqs: AcqImageList | None = None
         self._by_id: dict[str, ListedFile] = {}
         self._selected: tuple[ListedFile, ...] = ()
+        self._pinned: list[AcqImage] = []
 
     @property
     def blinding(self) -> Blinding:
@@ -149,9 +150,25 @@ class Workspace:
         self._adopt_shown()
         shown = {id(item.acq) for item in self._session.shown}
         for file in self.files:
-            if file.acq is not None and id(file.acq) not in shown:
+            is_needed = id(file.acq) in shown or file.acq in self._pinned
+            if file.acq is not None and not is_needed:
                 file.close()
         self.opened.emit()
+
+    def pin(self, acq: AcqImage) -> None:
+        """Keep a listed file open until :meth:`unpin`, because it is being measured."""
+        self._pinned.append(acq)
+
+    def unpin(self, acq: AcqImage) -> None:
+        """Let a file be closed again."""
+        if acq in self._pinned:
+            self._pinned.remove(acq)
+
+    def holds(self, acq: AcqImage) -> bool:
+        """Tell whether an acquisition is shown, or open in the list, and so can be saved."""
+        return any(item.acq is acq for item in self._session.shown) or any(
+            file.acq is acq for file in self.files
+        )
 
     @property
     def unsaved(self) -> list[AcqImage]:
