@@ -6,15 +6,19 @@ Run as ``xvfb-run -a -s "-screen 0 1400x900x24" python scripts/make_pictures.py 
 from __future__ import annotations
 
 import argparse
+import shutil
 import tempfile
 import time
 from pathlib import Path
 
 import napari
 from napari.qt import get_qapp
-from qtpy.QtWidgets import QPushButton
+from qtpy.QtCore import Qt
+from qtpy.QtTest import QTest
+from qtpy.QtWidgets import QPushButton, QTableView
 
-from napari_bloodflow import RectRoiBounds, open_in_viewer, synthetic
+from napari_bloodflow import AcqImage, RectRoiBounds, open_in_viewer, synthetic
+from napari_bloodflow._napari.session import get_session
 
 DOCS = Path(__file__).parents[1] / "docs" / "images"
 
@@ -55,6 +59,54 @@ def make_workbench(out: Path, sample: Path, theme: str) -> None:
     viewer.close()
 
 
+def make_acquisitions(out: Path, folder: Path, theme: str) -> None:
+    """Show a list of files, four of them selected, and their metadata, at 1400 x 900."""
+    study = folder / "study"
+    for number in range(1, 15):
+        path = study / ("control" if number % 2 else "stimulus") / f"vessel{number}.tif"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        synthetic.write_tiff(synthetic.pulsatile_flow(num_rows=2000, seed=number), path)
+        acq = AcqImage(path)
+        acq.rois.create(RectRoiBounds(200, 1800, 6, 58))
+        if number % 3:
+            acq.analysis_set.run_analysis(("radon_velocity", 0, 1), {"window_width": 32})
+        if number == 5:
+            acq.set_calibration(0.002, 0.3)
+        acq.accepted = number != 8
+        values = {
+            "species": "mouse",
+            "genotype": "wt" if number % 4 else "KO",
+            "depth": 80 + number,
+        }
+        acq.apply_metadata_patch("experiment_metadata", values)
+        acq.save()
+    (study / "control" / "broken.tif").write_bytes(b"no image")
+    viewer = napari.Viewer()
+    viewer.theme = theme
+    viewer.window.resize(1400, 900)
+    docks = {}
+    for name in ("Acquisitions", "Metadata"):
+        _, docks[name] = viewer.window.add_plugin_dock_widget("napari-bloodflow", name)
+    docks["Acquisitions"].open_sources([study])
+    session = get_session(viewer)
+    end = time.monotonic() + 60
+    while session.acq is None and time.monotonic() < end:
+        let_it_draw()
+    let_it_draw(3)
+    table = docks["Acquisitions"].findChild(QTableView, "file_table")
+    for key in (Qt.Key.Key_Down, Qt.Key.Key_Down, Qt.Key.Key_Space, Qt.Key.Key_Down):
+        QTest.keyClick(table, key)
+        let_it_draw()
+    for _ in range(3):
+        QTest.keyClick(table, Qt.Key.Key_Down, Qt.KeyboardModifier.ShiftModifier)
+        let_it_draw()
+    session.fit_view()
+    let_it_draw(1)
+    viewer.screenshot(str(out / f"acquisitions_{theme}.png"), canvas_only=False, flash=False)
+    viewer.close()
+    shutil.rmtree(study)
+
+
 def main() -> None:
     """Make all pictures."""
     parser = argparse.ArgumentParser(description=__doc__)
@@ -66,6 +118,7 @@ def main() -> None:
         synthetic.write_tiff(synthetic.pulsatile_flow(), sample)
         for theme in ("dark", "light"):
             make_workbench(out, sample, theme)
+            make_acquisitions(out, Path(folder), theme)
 
 
 if __name__ == "__main__":

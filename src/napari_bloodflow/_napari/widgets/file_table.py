@@ -164,6 +164,8 @@ class FileTableModel(QAbstractTableModel):
             return None
         if role == _Role.DisplayRole:
             return COLUMNS[section].title
+        if role == _Role.TextAlignmentRole and _NAMES[section] in _NUMBERS:
+            return Qt.AlignmentFlag.AlignRight | Qt.AlignmentFlag.AlignVCenter
         return COLUMNS[section].tip or None if role == _Role.ToolTipRole else None
 
     def flags(self, index: QModelIndex) -> Qt.ItemFlag:
