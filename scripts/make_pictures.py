@@ -6,7 +6,6 @@ Run as ``xvfb-run -a -s "-screen 0 1400x900x24" python scripts/make_pictures.py 
 from __future__ import annotations
 
 import argparse
-import shutil
 import tempfile
 import time
 from pathlib import Path
@@ -62,22 +61,18 @@ def make_workbench(out: Path, sample: Path, theme: str) -> None:
 def make_acquisitions(out: Path, folder: Path, theme: str) -> None:
     """Show a list of files, four of them selected, and their metadata, at 1400 x 900."""
     study = folder / "study"
-    for number in range(1, 15):
+    for number in range(1, 13):
         path = study / ("control" if number % 2 else "stimulus") / f"vessel{number}.tif"
         path.parent.mkdir(parents=True, exist_ok=True)
-        synthetic.write_tiff(synthetic.pulsatile_flow(num_rows=2000, seed=number), path)
+        synthetic.write_tiff(synthetic.pulsatile_flow(num_rows=1000, seed=number), path)
         acq = AcqImage(path)
-        acq.rois.create(RectRoiBounds(200, 1800, 6, 58))
-        if number % 3:
-            acq.analysis_set.run_analysis(("radon_velocity", 0, 1), {"window_width": 32})
+        acq.rois.create(RectRoiBounds(100, 900, 6, 58))
         if number == 5:
+            acq.analysis_set.run_analysis(("radon_velocity", 0, 1), {"window_width": 32})
             acq.set_calibration(0.002, 0.3)
         acq.accepted = number != 8
-        values = {
-            "species": "mouse",
-            "genotype": "wt" if number % 4 else "KO",
-            "depth": 80 + number,
-        }
+        genotype = "wt" if number % 4 else "KO"
+        values = {"species": "mouse", "genotype": genotype, "depth": 80 + number}
         acq.apply_metadata_patch("experiment_metadata", values)
         acq.save()
     (study / "control" / "broken.tif").write_bytes(b"no image")
@@ -92,19 +87,18 @@ def make_acquisitions(out: Path, folder: Path, theme: str) -> None:
     end = time.monotonic() + 60
     while session.acq is None and time.monotonic() < end:
         let_it_draw()
-    let_it_draw(3)
+    let_it_draw(1)
     table = docks["Acquisitions"].findChild(QTableView, "file_table")
     for key in (Qt.Key.Key_Down, Qt.Key.Key_Down, Qt.Key.Key_Space, Qt.Key.Key_Down):
         QTest.keyClick(table, key)
-        let_it_draw()
+        let_it_draw(0.2)
     for _ in range(3):
         QTest.keyClick(table, Qt.Key.Key_Down, Qt.KeyboardModifier.ShiftModifier)
-        let_it_draw()
+        let_it_draw(0.2)
     session.fit_view()
     let_it_draw(1)
     viewer.screenshot(str(out / f"acquisitions_{theme}.png"), canvas_only=False, flash=False)
     viewer.close()
-    shutil.rmtree(study)
 
 
 def main() -> None:
@@ -118,7 +112,7 @@ def main() -> None:
         synthetic.write_tiff(synthetic.pulsatile_flow(), sample)
         for theme in ("dark", "light"):
             make_workbench(out, sample, theme)
-            make_acquisitions(out, Path(folder), theme)
+        make_acquisitions(out, Path(folder), "dark")
 
 
 if __name__ == "__main__":
