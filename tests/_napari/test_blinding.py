@@ -49,4 +49,5 @@ def test_texts_are_cleaned_only_while_it_is_on(tmp_path: Path) -> None:
     assert blinding.clean(text, acq) == text
     blinding.is_on = True
     assert blinding.clean(text, acq) == "Saved File 1.json in its folder"
+    assert blinding.clean("secrets of secret-copy", acq) == "secrets of File 1-copy"
     assert blinding.label_of(acq) == "File 1"

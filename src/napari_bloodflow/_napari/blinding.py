@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import re
 from typing import TYPE_CHECKING
 
 from psygnal import Signal
@@ -76,11 +77,11 @@ class Blinding:
         for secret, shown in (
             (str(path), label),
             (path.name, label),
-            (path.stem, label),
             (str(path.parent), "its folder"),
         ):
             text = text.replace(secret, shown)
-        return text
+        # A short name may be part of a word.
+        return re.sub(rf"\b{re.escape(path.stem)}\b", label, text)
 
 
 def _scrambled(path: Path) -> bytes:

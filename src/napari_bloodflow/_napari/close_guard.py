@@ -132,15 +132,18 @@ def _is_torn_down(window: QMainWindow) -> bool:
     return all(part.isHidden() for part in parts)
 
 
-def guard_window(window: QWidget | None, session: ViewerSession) -> None:
-    """Have a main window ask about unsaved changes of a session before it closes.
+def guard_window(widget: QWidget, session: ViewerSession) -> None:
+    """Have the main window of a widget ask about unsaved changes before it closes.
 
     Parameters
     ----------
-    window : QWidget
-        Anything else than a main window is left alone.
+    widget : QWidget
+        Something in the window, or floating above it. Outside a main window nothing happens.
     session : ViewerSession
         What its viewer shows.
     """
-    if isinstance(window, QMainWindow) and window.findChild(_CloseGuard) is None:
-        _CloseGuard(window, session)
+    above: QWidget | None = widget
+    while above is not None and not isinstance(above, QMainWindow):
+        above = above.parentWidget()
+    if above is not None and above.findChild(_CloseGuard) is None:
+        _CloseGuard(above, session)

@@ -151,6 +151,13 @@ class ListedFile:
         return self._facts.experiment if self._facts is not None else {}
 
     @property
+    def calibration(self) -> Calibration | None:
+        """Its calibration, None if that is not known yet. Opens nothing."""
+        if self._acq is not None:
+            return self._acq.calibration
+        return self._facts.calibration if self._facts is not None else None
+
+    @property
     def is_dirty(self) -> bool:
         """True if it is open with unsaved changes."""
         return self._acq is not None and self._acq.is_dirty

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from qtpy.QtCore import QEvent, QSize, Qt, QTimer
 from qtpy.QtWidgets import (
@@ -42,6 +42,18 @@ _CONFIRMATION_MS = 8000
 _COUNTING_MS = 300
 
 
+class _Watch:
+    """Collects which files have changed; signals of acquisitions do not tell."""
+
+    def __init__(self, number: int, changed: set[int]) -> None:
+        self._number = number
+        self._changed = changed
+
+    def note(self) -> None:
+        """Say that it has changed."""
+        self._changed.add(self._number)
+
+
 class AcquisitionsDock(SessionDock):
     """Lists the kymographs of a folder, and shows the one that the user goes to.
 
@@ -60,6 +72,8 @@ class AcquisitionsDock(SessionDock):
         self._sources: list[Path] = []
         self._wanted: ListedFile | None = None
         self._is_about_file = False
+        self._changed: set[int] = set()
+        self._watches: dict[tuple[int, AcqImage], _Watch] = {}
         self._usual_title = self._own_title = self._session.viewer.title
         self._loader = ListLoader(self)
         self._loader.listed.connect(self._on_listed)
@@ -191,10 +205,16 @@ class AcquisitionsDock(SessionDock):
         )
 
     def _wanted_slots(self) -> Slots:
-        listed = [file.acq for file in self._workspace.files if file.acq is not None]
+        watches = {}
+        for number, file in enumerate(self._workspace.files):
+            if file.acq is not None:
+                key = number, file.acq
+                watches[key] = self._watches.get(key) or _Watch(number, self._changed)
+        self._watches = watches
+        slots: list[tuple[Any, Any]] = [(acq.changed, w.note) for (_, acq), w in watches.items()]
         active = self._session.acq
-        acqs = dict.fromkeys([*listed, *([] if active is None else [active])])
-        return tuple((acq.changed, self._schedule) for acq in acqs)
+        acqs = dict.fromkeys([*(acq for _, acq in watches), *([] if active is None else [active])])
+        return tuple(slots + [(acq.changed, self._schedule) for acq in acqs])
 
     def _on_shown(self) -> None:
         self._on_files_changed()
@@ -211,7 +231,10 @@ class AcquisitionsDock(SessionDock):
         self._table.follow(None if acq is None else self._workspace.find(acq))
 
     def _refresh(self) -> None:
-        self._model.refresh_open()
+        changed = [number for number in self._changed if number < len(self._model.files)]
+        self._changed.clear()
+        self._model.refresh_rows(changed)
+        self._model.refresh_loaded()
         blinding = self._session.blinding
         self._source_bar.show_sources(self._sources, is_blinded=blinding.is_on)
         self._blind.setChecked(blinding.is_on)

@@ -95,8 +95,7 @@ class CalibrationForm(Section):
             Whether they are others than before.
         """
         self._acq, self._targets = acq, tuple(targets)
-        found = {file.facts.calibration for file in targets if file.facts is not None}
-        found = found or {acq.calibration}
+        found = {acq.calibration} | {c for file in targets if (c := file.calibration) is not None}
         several = "The selected files have several calibrations."
         self._text.setText(describe_calibration(found.pop()) if len(found) == 1 else several)
         self._choice.offer(acq.calibration_choices if not targets else ())

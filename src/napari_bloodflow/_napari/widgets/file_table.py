@@ -110,12 +110,12 @@ class FileTableModel(QAbstractTableModel):
                 last = len(COLUMNS) - 1
                 self.dataChanged.emit(self.index(number, 0), self.index(number, last))
 
-    def refresh_open(self) -> None:
-        """Show the present state of the files that are open, or were until now."""
+    def refresh_loaded(self) -> None:
+        """Show which files were opened or let go of."""
         self.refresh_rows(
             number
-            for number, file in enumerate(self._files)
-            if file.acq is not None or self._rows[number].values["loaded"]
+            for number, (file, row) in enumerate(zip(self._files, self._rows, strict=True))
+            if (file.acq is not None) != bool(row.values["loaded"])
         )
 
     def rowCount(self, parent: QModelIndex = _ROOT) -> int:

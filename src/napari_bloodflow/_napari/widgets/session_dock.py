@@ -92,7 +92,7 @@ class SessionDock(QWidget):
         super().showEvent(event)
         if not self._is_listening:
             self._is_listening = True
-            guard_window(self.window(), self._session)
+            guard_window(self, self._session)
             for signal, slot in self._session_slots():
                 signal.connect(slot)
             self._on_shown()
