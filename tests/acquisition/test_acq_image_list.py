@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
+from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -14,6 +15,7 @@ from hypothesis import strategies as st
 
 from napari_bloodflow import AcqImage, AcqImageList
 from napari_bloodflow.acquisition.file_search import find_files, natural_key
+from napari_bloodflow.acquisition.listed_file import FileFacts, read_facts
 from napari_bloodflow.errors import UnsupportedFileError
 
 if TYPE_CHECKING:
@@ -245,6 +247,14 @@ def test_loading_tells_its_progress_and_can_be_cancelled(folder: Path) -> None:
     acqs = AcqImageList.load_safe(folder, progress=told.append, is_cancelled=lambda: len(told) == 2)
     assert [(step.done, step.total) for step in told] == [(0, 4), (1, 4)]
     assert names(acqs) == ["bad.tif", "deep.tif"]
+
+
+def test_files_are_opened_in_several_threads_at_once(folder: Path) -> None:
+    # What a thread cannot open because of another one is a warning here, and warnings are errors.
+    path = folder / "v2.tif"
+    with ThreadPoolExecutor(4) as pool:
+        found = list(pool.map(read_facts, [path] * 80))
+    assert all(isinstance(facts, FileFacts) for facts in found)
 
 
 # ---- tables

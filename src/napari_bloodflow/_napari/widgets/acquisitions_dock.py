@@ -184,7 +184,7 @@ class AcquisitionsDock(SessionDock):
 
     def minimumSizeHint(self) -> QSize:
         """Return a size in which some rows are seen, the rest by scrolling."""
-        return QSize(360, 300)
+        return QSize(360, 200)
 
     # ---- following
 

@@ -113,7 +113,7 @@ class MetadataDock(SessionDock):
 
     def minimumSizeHint(self) -> QSize:
         """Return a size in which a group of fields is seen, the rest by scrolling."""
-        return QSize(330, 330)
+        return QSize(330, 200)
 
     def keyPressEvent(self, event: QKeyEvent | None) -> None:
         """Take the keys of undo and redo that no part takes; text being typed has its own."""
