@@ -14,9 +14,20 @@ from typing import TYPE_CHECKING, Any
 import napari
 import numpy as np
 from napari.qt import get_qapp
-from qtpy.QtWidgets import QApplication, QCheckBox, QDockWidget, QMainWindow, QPushButton, QWidget
+from qtpy.QtCore import Qt
+from qtpy.QtTest import QTest
+from qtpy.QtWidgets import (
+    QApplication,
+    QCheckBox,
+    QDockWidget,
+    QMainWindow,
+    QPushButton,
+    QTableView,
+    QWidget,
+)
 
-from napari_bloodflow import RectRoiBounds, open_in_viewer, synthetic
+from napari_bloodflow import AcqImage, RectRoiBounds, open_in_viewer, synthetic
+from napari_bloodflow._napari.session import get_session
 from napari_bloodflow._napari.workbench import open_workbench
 
 if TYPE_CHECKING:
@@ -83,8 +94,6 @@ class Walk:
 
     def close(self) -> None:
         """Save everything and close."""
-        from napari_bloodflow._napari.session import get_session
-
         for shown in get_session(self.viewer).shown:
             shown.acq.save()
         self.viewer.close()
@@ -162,6 +171,49 @@ def shoot_peaks(walk: Walk, folder: Path) -> None:
     walk.shoot("peaks")
 
 
+def make_acquisitions(out: Path, folder: Path, theme: str) -> None:
+    """Show a list of files, four of them selected, and their metadata, at 1400 x 900."""
+    study = folder / "study"
+    for number in range(1, 13):
+        path = study / ("control" if number % 2 else "stimulus") / f"vessel{number}.tif"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        synthetic.write_tiff(synthetic.pulsatile_flow(num_rows=1000, seed=number), path)
+        acq = AcqImage(path)
+        acq.rois.create(RectRoiBounds(100, 900, 6, 58))
+        if number == 5:
+            acq.analysis_set.run_analysis(("radon_velocity", 0, 1), {"window_width": 32})
+            acq.set_calibration(0.002, 0.3)
+        acq.accepted = number != 8
+        genotype = "wt" if number % 4 else "KO"
+        values = {"species": "mouse", "genotype": genotype, "depth": 80 + number}
+        acq.apply_metadata_patch("experiment_metadata", values)
+        acq.save()
+    (study / "control" / "broken.tif").write_bytes(b"no image")
+    viewer = napari.Viewer()
+    viewer.theme = theme
+    viewer.window.resize(1400, 900)
+    docks = {}
+    for name in ("Acquisitions", "Metadata"):
+        _, docks[name] = viewer.window.add_plugin_dock_widget("napari-bloodflow", name)
+    docks["Acquisitions"].open_sources([study])
+    session = get_session(viewer)
+    end = time.monotonic() + 60
+    while session.acq is None and time.monotonic() < end:
+        let_it_draw()
+    let_it_draw(1)
+    table = docks["Acquisitions"].findChild(QTableView, "file_table")
+    for key in (Qt.Key.Key_Down, Qt.Key.Key_Down, Qt.Key.Key_Space, Qt.Key.Key_Down):
+        QTest.keyClick(table, key)
+        let_it_draw(0.2)
+    for _ in range(3):
+        QTest.keyClick(table, Qt.Key.Key_Down, Qt.KeyboardModifier.ShiftModifier)
+        let_it_draw(0.2)
+    session.fit_view()
+    let_it_draw(1)
+    viewer.screenshot(str(out / f"acquisitions_{theme}.png"), canvas_only=False, flash=False)
+    viewer.close()
+
+
 def main() -> None:
     """Make all pictures."""
     parser = argparse.ArgumentParser(description=__doc__)
@@ -174,6 +226,7 @@ def main() -> None:
             for shoot in (shoot_velocity, shoot_events, shoot_diameter, shoot_peaks):
                 shoot(walk, Path(folder))
             walk.close()
+            make_acquisitions(out, Path(folder), theme)
 
 
 if __name__ == "__main__":

@@ -49,6 +49,17 @@ def test_info_shows_calibration_rois_results_and_problems(k05: Path) -> None:
     assert "the reciprocal of the speed" in out
 
 
+def test_info_of_a_folder_is_a_line_per_image(k05: Path) -> None:
+    (k05.parent / "bad.tif").write_bytes(b"no image")
+    code, out, _ = run("info", k05.parent)
+    assert code == 0
+    assert [line.split()[:3] for line in out.splitlines() if k05.name in line] == [
+        [k05.name, "may2026", "Y:2400"]
+    ]
+    assert "bad.tif: is not a readable TIFF" in out
+    assert out.splitlines()[-1].endswith("1 that cannot be used")
+
+
 def test_velocity_prints_the_physical_speed_and_writes_nothing_unless_asked(k05: Path) -> None:
     before = {path: path.read_bytes() for path in k05.parent.iterdir()}
     code, out, _ = run("velocity", k05, "--window", 16)

@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from napari_bloodflow._napari.session import open_in_viewer
     from napari_bloodflow._version import __version__
     from napari_bloodflow.acquisition.acq_image import AcqImage
+    from napari_bloodflow.acquisition.acq_image_list import AcqImageList
     from napari_bloodflow.acquisition.contrast import ImageContrast
     from napari_bloodflow.acquisition.roi import (
         ImageBounds,
@@ -29,6 +30,7 @@ if TYPE_CHECKING:
 
 _HOMES = {
     "AcqImage": "acquisition.acq_image",
+    "AcqImageList": "acquisition.acq_image_list",
     "AnalysisKey": "analysis.base",
     "Calibration": "calibration",
     "ImageBounds": "acquisition.roi",
@@ -47,6 +49,7 @@ _HOMES = {
 
 __all__ = [
     "AcqImage",
+    "AcqImageList",
     "AnalysisKey",
     "Calibration",
     "ImageBounds",

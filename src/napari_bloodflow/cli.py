@@ -63,7 +63,13 @@ def main() -> None:
 @main.command()
 @click.argument("file", type=click.Path(path_type=Path))
 def info(file: Path) -> None:
-    """Show size, calibration, ROIs, results and problems of FILE."""
+    """Show size, calibration, ROIs, results and problems of FILE.
+
+    Of a folder, or of a CSV table with a column _rel_path, show one line per image.
+    """
+    if file.is_dir() or file.suffix.lower() == ".csv":
+        _echo_list(file)
+        return
     acq = _open(file)
     images, plane = acq.images, acq.images.bounds
     click.echo(f"{acq.path}")
@@ -319,6 +325,27 @@ def _roi_id(acq: AcqImage, roi_id: int | None) -> int:
         roi_id = acq.rois.create().roi_id
         click.echo("no ROI yet: ROI 1 is the whole image", err=True)
     return roi_id
+
+
+def _echo_list(source: Path) -> None:
+    from napari_bloodflow.acquisition.acq_image_list import AcqImageList
+
+    with _Counter() as counter:
+        acqs = AcqImageList.load_safe(
+            source, progress=lambda step: counter.show(step.done, Path(step.text))
+        )
+    if not acqs.files and not acqs.warnings:
+        _fail(f"{source}: names no kymograph (.tif or .tiff)", WRONG_INPUT)
+    shown = {"name": "name", "parent": "folder", "dims": "size", "num_rois": "ROIs"}
+    shown |= {"accept": "accepted", "num_stale": "stale", "num_problems": "problems"}
+    table = acqs.to_table()
+    good = table[table["warning"] == ""][list(shown)].rename(columns=shown)
+    if len(good):
+        click.echo(good.to_string(index=False))
+    for warning in acqs.warnings:
+        click.echo(f"  problem      {warning}")
+    bad = len(acqs.warnings)
+    click.echo(f"{len(acqs)} file{'s' * (len(acqs) != 1)}, {bad} that cannot be used")
 
 
 def _measure(acq: AcqImage, roi_id: int | None, channel: int, params: dict[str, Any]) -> Analysis:

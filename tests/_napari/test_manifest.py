@@ -30,7 +30,7 @@ def test_it_has_what_users_look_for(manifest: PluginManifest) -> None:
     (reader,) = parts.readers or ()
     assert {"*.tif", "*.tiff", "*.tif.json", "*.tiff.json"} <= set(reader.filename_patterns)
     docks = {w.display_name for w in parts.widgets or ()}
-    assert {"Acquisition", "Velocity", "Diameter"} <= docks
+    assert {"Acquisitions", "Acquisition", "Metadata", "Velocity", "Diameter"} <= docks
     assert len(parts.sample_data or ()) == 2
     sidecar, scitiff = parts.writers or ()
     assert set(sidecar.layer_types) == {"image+", "shapes"}

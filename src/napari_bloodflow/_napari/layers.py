@@ -27,7 +27,10 @@ __all__ = [
     "colormap_name",
     "fit_stretch",
     "layer_data",
+    "layer_name",
     "mark_of",
+    "native_plane",
+    "plain_mark",
     "show_contrast",
     "shown_contrast",
 ]
@@ -74,12 +77,15 @@ class LayerMark:
         Channel of an image layer or a mask.
     starts_hidden : bool
         Whether the layer would hide another one of its acquisition.
+    title : str
+        What it is called beside the acquisition; empty if it shows all there is.
     """
 
     acq: AcqImage
     role: Literal["image", "mask", "rois"]
     channel: int = 0
     starts_hidden: bool = False
+    title: str = ""
 
     def __deepcopy__(self, memo: dict[int, Any]) -> LayerMark:
         # Duplicating a layer copies its metadata; the copy shows the same acquisition.
@@ -122,6 +128,20 @@ def fit_stretch(
     return (num_rows * across) / (num_columns * along)
 
 
+def layer_name(label: str, mark: LayerMark) -> str:
+    """Return the name of the layer with a mark, for an acquisition that is called `label`."""
+    if mark.role == "rois":
+        return f"ROIs of {label}"
+    title = " ".join(mark.title.split())[:_MAX_NAME]  # it may be any text
+    return f"{label} [{title}]" if title else label
+
+
+def plain_mark(acq: AcqImage, channel: int) -> LayerMark:
+    """Return the mark of the image layer of a channel, of a file that names no parts."""
+    is_only = acq.images.num_channels == 1
+    return LayerMark(acq, "image", channel, title="" if is_only else f"channel {channel}")
+
+
 def layer_data(acq: AcqImage, stretch: float) -> list[tuple[Any, dict[str, Any], str]]:
     """Return layer tuples of an acquisition: its channels, then its ROIs.
 
@@ -149,11 +169,8 @@ def layer_data(acq: AcqImage, stretch: float) -> list[tuple[Any, dict[str, Any],
     layers: list[tuple[Any, dict[str, Any], str]] = []
     rows_and_columns = stretched
     if images.scitiff is None:
-        count = images.num_channels
-        for channel in range(count):
-            name = "" if count == 1 else f"channel {channel}"
-            mark = LayerMark(acq, "image", channel)
-            layers.append(_image(mark, name, images.get_slice(channel), stretched))
+        for channel in range(images.num_channels):
+            layers.append(_image(plain_mark(acq, channel), images.get_slice(channel), stretched))
     for part in scitiff_layers(images):
         data, placed = part.data, stretched
         if images.is_kymograph:
@@ -165,11 +182,13 @@ def layer_data(acq: AcqImage, stretch: float) -> list[tuple[Any, dict[str, Any],
         if part.kind == "labels":
             layers.append(_labels(acq, part, data, placed))
         else:
-            mark = LayerMark(acq, "image", part.channel, starts_hidden=not part.is_visible)
-            layers.append(_image(mark, part.name, data, placed))
+            mark = LayerMark(acq, "image", part.channel, not part.is_visible, part.name)
+            layers.append(_image(mark, data, placed))
         layers[-1][1]["metadata"][SCITIFF_KEY] = scitiff_metadata(images, part)
-    rois, arguments, kind = roi_layer_data(acq.rois, name=f"ROIs of {acq.name}", **rows_and_columns)
-    arguments["metadata"] = {MARK_KEY: LayerMark(acq, "rois")}
+    mark = LayerMark(acq, "rois")
+    name = layer_name(acq.name, mark)
+    rois, arguments, kind = roi_layer_data(acq.rois, name=name, **rows_and_columns)
+    arguments["metadata"] = {MARK_KEY: mark}
     layers.append((rois, arguments, kind))
     return layers
 
@@ -184,13 +203,13 @@ def _placed(part: SciTiffLayer) -> dict[str, Any]:
 
 
 def _image(
-    mark: LayerMark, name: str, data: NDArray[Any], placed: dict[str, Any]
+    mark: LayerMark, data: NDArray[Any], placed: dict[str, Any]
 ) -> tuple[Any, dict[str, Any], str]:
     acq, channel = mark.acq, mark.channel
     contrast = acq.ensure_image_contrast(channel)
     arguments = {
         **placed,
-        "name": _layer_name(acq, name),
+        "name": layer_name(acq.name, mark),
         "contrast_limits": _increasing(contrast.value_min, contrast.value_max),
         "colormap": colormap_name(contrast.color_lut),
         "blending": "translucent_no_depth" if channel == 0 else "additive",
@@ -198,23 +217,19 @@ def _image(
         "visible": not mark.starts_hidden,
         "metadata": {MARK_KEY: mark},
     }
-    return _native(data), arguments, "image"
+    return native_plane(data), arguments, "image"
 
 
 def _labels(
     acq: AcqImage, part: SciTiffLayer, data: NDArray[Any], placed: dict[str, Any]
 ) -> tuple[Any, dict[str, Any], str]:
+    mark = LayerMark(acq, "mask", part.channel, title=part.name)
     arguments = {
         **placed,
-        "name": _layer_name(acq, part.name),
-        "metadata": {MARK_KEY: LayerMark(acq, "mask", part.channel)},
+        "name": layer_name(acq.name, mark),
+        "metadata": {MARK_KEY: mark},
     }
     return data, arguments, "labels"
-
-
-def _layer_name(acq: AcqImage, name: str) -> str:
-    shown = " ".join(name.split())[:_MAX_NAME]  # it may be any text
-    return f"{acq.name} [{shown}]" if shown else acq.name
 
 
 def colormap_name(color_lut: str) -> str:
@@ -250,5 +265,6 @@ def _increasing(low: float, high: float) -> tuple[float, float]:
     return (low, high) if high > low else (low, low + 1.0)
 
 
-def _native(plane: NDArray[Any]) -> NDArray[Any]:
+def native_plane(plane: NDArray[Any]) -> NDArray[Any]:
+    """Return pixels in the byte order of this machine, which the canvas wants."""
     return plane if plane.dtype.isnative else plane.astype(plane.dtype.newbyteorder("="))

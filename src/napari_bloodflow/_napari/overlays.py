@@ -59,7 +59,8 @@ class Overlay:
     def show(self, shown: ShownAcquisition | None, lines: Sequence[Lines]) -> None:
         """Show lines over an acquisition; without any the layer goes."""
         if shown is not self._shown:
-            self.remove()
+            if not self._hand_over(shown):
+                self.remove()
             self._shown = shown
         self._lines = tuple(line for line in lines if len(line[0]))
         if shown is None or not self._lines or not shown.image_layers:
@@ -72,6 +73,29 @@ class Overlay:
             self._layer.edge_color = self._colors()
             self._layer.edge_width = self._thickness()
 
+    def _hand_over(self, shown: ShownAcquisition | None) -> bool:
+        """Keep the layer for another acquisition if it lies between image and ROIs there.
+
+        napari takes a third of a second to remove a layer.
+        """
+        layer, layers = self._layer, self._session.viewer.layers
+        if layer is None or shown is None or self._shown is None or layer not in layers:
+            return False
+        place = layers.index(layer)
+        below = shown.image_layers
+        above = [] if shown.roi_layer is None else [shown.roi_layer]
+        fits = bool(below) and all(layers.index(other) < place for other in below)
+        if not fits or any(layers.index(other) < place for other in above):
+            return False
+        self._shown.overlays.discard(layer)
+        shown.overlays.add(layer)
+        layer.name = self._title(shown)
+        layer.visible = True
+        return True
+
+    def _title(self, shown: ShownAcquisition) -> str:
+        return f"{self._name} of {self._session.blinding.label_of(shown.acq)}"
+
     def remove(self) -> None:
         """Take the layer away."""
         layer, self._layer = self._layer, None
@@ -82,7 +106,9 @@ class Overlay:
 
     def refresh_layout(self) -> None:
         """Make lines fit the present zoom and stretch."""
-        if self._layer is not None and self._layer in self._session.viewer.layers:
+        # Its image may just have been handed over to another acquisition.
+        has_image = self._shown is not None and bool(self._shown.image_layers)
+        if self._layer is not None and has_image and self._layer in self._session.viewer.layers:
             self._layer.data = self._vectors()
             self._layer.edge_width = self._thickness()
 
@@ -94,7 +120,7 @@ class Overlay:
             edge_color=self._colors(),
             edge_width=self._thickness(),
             vector_style="line",
-            name=f"{self._name} of {shown.acq.name}",
+            name=self._title(shown),
             units=UNITS,
             axis_labels=AXIS_LABELS,
         )

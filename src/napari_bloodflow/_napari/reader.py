@@ -59,7 +59,7 @@ def read_acquisition(path: str | list[str]) -> list[Any]:
         if session is not None and shown is not None:
             session.show_layers(shown)
             session.activate(shown)
-            show_info(f"{acq.name} is open already")
+            show_info(f"{session.blinding.label_of(acq)} is open already")
             continue
         bounds = acq.images.bounds
         canvas = viewer.canvas.size if viewer is not None else (600, 800)

@@ -16,11 +16,17 @@ from psygnal import Signal
 from qtpy.QtCore import QTimer
 from qtpy.QtWidgets import QApplication
 
+from napari_bloodflow._napari.blinding import Blinding
 from napari_bloodflow._napari.layers import (
+    MARK_KEY,
+    LayerMark,
     TimeDirection,
     fit_stretch,
     layer_data,
+    layer_name,
     mark_of,
+    native_plane,
+    plain_mark,
     show_contrast,
     shown_contrast,
 )
@@ -31,6 +37,7 @@ from napari_bloodflow._napari.undo import (
     unbind_undo_keys,
     undo_edit,
 )
+from napari_bloodflow._napari.workspace import Workspace
 from napari_bloodflow.acquisition.acq_image import AcqImage
 
 if TYPE_CHECKING:
@@ -98,6 +105,10 @@ class ViewerSession:
 
     Attributes
     ----------
+    blinding : Blinding
+        What files are called on the screen.
+    workspace : Workspace
+        The list of files.
     active_changed : psygnal.Signal
         Emitted with the :class:`ShownAcquisition` that docks should show, or None.
     layout_changed : psygnal.Signal
@@ -121,7 +132,11 @@ class ViewerSession:
         self._direction: TimeDirection = default_time_direction()
         self._fitted_camera: tuple[Any, ...] | None = None
         self._is_writing_status = False
+        self._is_replacing = False
         self._zoom_timer: QTimer | None = None
+        self.blinding = Blinding()
+        self.blinding.changed.connect(self._on_blinding)
+        self.workspace = Workspace(self)
         viewer.layers.events.inserted.connect(self._on_layer_inserted)
         viewer.layers.events.removed.connect(self._on_layer_removed)
         viewer.layers.selection.events.active.connect(self._on_active_layer)
@@ -187,15 +202,103 @@ class ViewerSession:
         UnsupportedFileError, FileNotFoundError
             If it cannot be read; nothing is added then.
         """
-        acq = AcqImage(path)
+        return self.show(AcqImage(path))
+
+    def show(self, acq: AcqImage) -> ShownAcquisition:
+        """Add the layers of an acquisition, or bring the one of that file forward if it is open."""
         shown = self.find(acq.path)
         if shown is None:
             for data, arguments, kind in layer_data(acq, self.stretch_of(acq)):
                 self.viewer.add_layer(Layer.create(data, arguments, kind))
             shown = self.find(acq.path)
             assert shown is not None
+        elif not shown.layers:
+            self.show_layers(shown)
         self.activate(shown)
         return shown
+
+    def show_instead(self, acq: AcqImage) -> ShownAcquisition:
+        """Show an acquisition in place of the active one, in its layers if they fit.
+
+        The other one is closed; if it has unsaved changes it stays open, without layers. Layers
+        are used again because napari takes a third of a second to remove one.
+
+        Parameters
+        ----------
+        acq : AcqImage
+            What to show. If the file is open already, its layers are brought forward.
+        """
+        old, known = self._active, self.find(acq.path)
+        if known is not None and known.layers:
+            self.activate(known)
+            self.viewer.layers.selection.active = known.layers[0]
+            return known
+        fits = (
+            old is not None
+            and old.roi_layer is not None
+            and len(old.image_layers) == acq.images.num_channels
+            and old.acq.images.scitiff is acq.images.scitiff is None
+        )
+        if old is None or not fits:
+            shown = self.show(acq)
+            self._is_replacing = True
+            try:
+                for layer in old.layers if old is not None else ():
+                    self.viewer.layers.remove(layer)
+            finally:
+                self._is_replacing = False
+            return shown
+        shown = known or ShownAcquisition(acq)
+        self._hand_over(old, shown)
+        if known is None:
+            self._take_in(shown)
+        if not old.acq.is_dirty:
+            self._forget(old)
+        self._active = shown
+        self._arrange(shown)
+        # What it says of the point under the mouse is about the other file.
+        self.viewer.status = "Ready"
+        self.layers_changed.emit()
+        self.active_changed.emit(shown)
+        return shown
+
+    def _hand_over(self, old: ShownAcquisition, new: ShownAcquisition) -> None:
+        """Let the layers of one acquisition show another one with as many channels."""
+        roi_layer, image_layers = old.roi_layer, old.image_layers
+        assert roi_layer is not None
+        if old.sync is not None:
+            old.sync.notice.disconnect(self._on_notice)
+            old.sync.unbind()
+        old.image_layers, old.roi_layer, old.sync = [], None, None
+        new.image_layers, new.roi_layer = image_layers, roi_layer
+        label = self.blinding.label_of(new.acq)
+        roi_layer.mode = "pan_zoom"
+        roi_layer.selected_data = set()
+        roi_layer.data = []
+        self._mark(roi_layer, LayerMark(new.acq, "rois"), label)
+        for channel, layer in enumerate(image_layers):
+            contrast = new.acq.ensure_image_contrast(channel)
+            events = layer.events
+            with (
+                events.contrast_limits.blocker(self._on_contrast),
+                events.colormap.blocker(self._on_contrast),
+            ):
+                layer.data = native_plane(new.acq.images.get_slice(channel))
+                layer.reset_contrast_limits_range()
+                show_contrast(layer, contrast)
+            self._mark(layer, plain_mark(new.acq, channel), label)
+        new.sync = RoiSync(new.acq.rois, roi_layer)
+        new.sync.notice.connect(self._on_notice)
+
+    def _mark(self, layer: Layer, mark: LayerMark, label: str) -> None:
+        layer.metadata = {**layer.metadata, MARK_KEY: mark}
+        layer.name = layer_name(label, mark)
+
+    def close_unseen(self) -> None:
+        """Let go of acquisitions that have neither layers nor unsaved changes any more."""
+        for shown in self.shown:
+            if not shown.layers and not shown.acq.is_dirty:
+                self._forget(shown)
 
     def activate(self, shown: ShownAcquisition) -> None:
         """Make an acquisition the one that docks show."""
@@ -243,10 +346,9 @@ class ViewerSession:
         shown = self.find(mark.acq.path)
         if shown is None:
             shown = ShownAcquisition(mark.acq)
-            self._shown.append(shown)
-            mark.acq.reloaded.connect(self._on_reloaded)
-            if mark.acq.problems:
-                show_warning(_summary_of_problems(mark.acq))
+            self._take_in(shown)
+        if self.blinding.is_on:
+            layer.name = layer_name(self.blinding.label_of(mark.acq), mark)
         is_new = False
         if mark.role == "image" and isinstance(layer, Image):
             if is_new := layer not in shown.image_layers:
@@ -266,6 +368,29 @@ class ViewerSession:
             if mark.role != "mask":  # painting has an undo of its own
                 bind_undo_keys(layer, self._on_undo_key, self._on_redo_key)
             self._arrange(shown)
+
+    def _take_in(self, shown: ShownAcquisition) -> None:
+        self._shown.append(shown)
+        shown.acq.reloaded.connect(self._on_reloaded)
+        if shown.acq.problems:
+            show_warning(self.blinding.clean(_summary_of_problems(shown.acq), shown.acq))
+
+    def _forget(self, shown: ShownAcquisition) -> None:
+        self._shown.remove(shown)
+        shown.acq.reloaded.disconnect(self._on_reloaded)
+        if self._active is shown:
+            self._active = self._shown[-1] if self._shown else None
+            self.active_changed.emit(self._active)
+
+    def _on_blinding(self) -> None:
+        self.viewer.status = "Ready"
+        for shown in self._shown:
+            label = self.blinding.label_of(shown.acq)
+            for layer in shown.layers:
+                if (mark := mark_of(layer)) is not None:
+                    layer.name = layer_name(label, mark)
+            for layer in shown.overlays:
+                layer.name = f"{layer.name.partition(' of ')[0]} of {label}"
 
     def _on_layer_removed(self, event: Any) -> None:
         layer = event.value
@@ -298,22 +423,21 @@ class ViewerSession:
         for shown in self._shown:
             if shown.image_layers and shown.roi_layer is None and len(shown.acq.rois):
                 show_warning(
-                    f"{shown.acq.name}: the ROI layer is gone, its {len(shown.acq.rois)} ROIs are"
-                    " kept. 'Show layers' in the Acquisition dock brings it back."
+                    f"{self.blinding.label_of(shown.acq)}: the ROI layer is gone, its"
+                    f" {len(shown.acq.rois)} ROIs are kept. 'Show layers' in the Acquisition dock"
+                    " brings it back."
                 )
 
     def _close(self, shown: ShownAcquisition) -> None:
+        if shown.acq.is_dirty and self._is_replacing:
+            return
         if shown.acq.is_dirty:
             show_warning(
-                f"{shown.acq.name} was removed with unsaved changes. As long as this viewer is"
-                " open, the Acquisition dock can save them or show its layers again."
+                f"{self.blinding.label_of(shown.acq)} was removed with unsaved changes. As long as"
+                " this viewer is open, the Acquisition dock can save them or show its layers again."
             )
             return
-        self._shown.remove(shown)
-        shown.acq.reloaded.disconnect(self._on_reloaded)
-        if self._active is shown:
-            self._active = self._shown[-1] if self._shown else None
-            self.active_changed.emit(self._active)
+        self._forget(shown)
 
     def _on_active_layer(self, event: Any) -> None:
         layer = event.value

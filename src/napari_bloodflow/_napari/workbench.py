@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 __all__ = ["open_workbench"]
 
 _PLUGIN = "napari-bloodflow"
-_RIGHT = ("Acquisition",)
+_RIGHT = ("Acquisition", "Acquisitions", "Metadata")
 _BELOW = ("Velocity", "Diameter", "Peaks", "Events", "Heart rate")
 _RIGHT_WIDTH, _BELOW_HEIGHT = 380, 340
 

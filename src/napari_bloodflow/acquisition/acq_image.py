@@ -745,8 +745,11 @@ class AcqImage:
         analyses = self._analysis_set
         for signal in (analyses.added, analyses.removed, analyses.updated):
             signal.connect(self._on_changed)
-        self._models.experiment.events.connect(self._on_changed)
-        self.header.events.connect(self._on_header_changed)
+        # One by one: to connect a whole group is not safe while other threads open files.
+        for name in ExperimentMetadata.get_schema().names:
+            self._models.experiment.events[name].connect(self._on_changed)
+        for name in AcqImageHeader.get_schema().names:
+            self.header.events[name].connect(self._on_header_changed)
 
     def _on_changed(self) -> None:
         if not self._is_loading:

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from napari_bloodflow.acquisition.acq_image import AcqImage
 from napari_bloodflow.acquisition.analysis_records import record_key
+from napari_bloodflow.acquisition.file_search import natural_key
 from napari_bloodflow.acquisition.paths import SUPPORTED_EXTENSIONS, is_supported
 from napari_bloodflow.analysis.registry import parent_name
 from napari_bloodflow.errors import SaveError, UnsupportedFileError
@@ -123,7 +124,7 @@ def _files_of(root: Path) -> Iterator[Path | CheckedFile]:
 def _files_in(folder: Path) -> Iterator[Path | CheckedFile]:
     try:
         with os.scandir(folder) as entries:
-            found = sorted(entries, key=lambda entry: _natural(entry.name))
+            found = sorted(entries, key=lambda entry: natural_key(entry.name))
     except OSError as error:
         what, action = f"cannot be read: {words_of(error)}", "what is in it was not checked"
         yield CheckedFile(folder, (Problem(folder.name, "", what, action),))
@@ -172,12 +173,6 @@ def _image_beside(path: Path) -> Path | None:
         ):
             return image
     return None
-
-
-def _natural(name: str) -> tuple[list[tuple[int, str]], str]:
-    """Return a key that puts ``a2`` before ``a10``."""
-    parts = re.split(r"(\d+)", name.casefold())
-    return [(int(part), "") if i % 2 else (0, part) for i, part in enumerate(parts)], name
 
 
 # ---- one image

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
 from napari_bloodflow.schema import FieldSchema, Schema
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from napari_bloodflow.acquisition.acq_image import AcqImage
 
-__all__ = ["FILE_LIST_SCHEMA", "schema_row", "tree_rows"]
+__all__ = ["FILE_LIST_SCHEMA", "TREE_COLUMNS", "path_row", "schema_row", "tree_rows"]
 
 FILE_LIST_SCHEMA = Schema(
     "acq_file_list",
@@ -32,22 +35,44 @@ FILE_LIST_SCHEMA = Schema(
     ),
 )
 
+TREE_COLUMNS = (
+    "tree_row_id",
+    "hierarchy_path",
+    "tree_row_type",
+    "analysis_name",
+    "channel",
+    "roi_id",
+)
+"""What rows of the tree have beside the columns of the file list."""
+
 _CHECK_MARK = "\u2705"
+
+
+def path_row(path: Path) -> dict[str, Any]:
+    """Return the file-list row of a file that was not opened; what is not known is None."""
+    size = None
+    with suppress(OSError):
+        size = _file_size(path.stat().st_size)
+    return {
+        **dict.fromkeys(FILE_LIST_SCHEMA.names),
+        "name": path.name,
+        "saved": True,
+        "path": str(path),
+        "loaded": "",
+        "reference_image": "",
+        "file_size": size,
+        "parent": path.parent.name,
+        "grandparent": path.parent.parent.name,
+    }
 
 
 def schema_row(acq: AcqImage) -> dict[str, Any]:
     """Return the file-list row of an acquisition, by field name."""
-    parents = acq.image_path.parents
     experiment = acq.experiment_metadata
     return {
-        "name": acq.name,
+        **path_row(acq.image_path),
         "saved": not acq.is_dirty,
-        "path": acq.path,
         "loaded": _CHECK_MARK,
-        "reference_image": "",
-        "file_size": _file_size(acq.image_path.stat().st_size),
-        "parent": parents[0].name,
-        "grandparent": parents[1].name if len(parents) > 1 else "",
         "condition": experiment.condition,
         "genotype": experiment.genotype,
         "num_channels": acq.images.num_channels,

@@ -7,6 +7,7 @@ format finds them.
 from __future__ import annotations
 
 from contextlib import ExitStack
+from functools import cache
 from typing import TYPE_CHECKING, Annotated, Any, ClassVar
 
 from psygnal import SignalGroupDescriptor
@@ -58,6 +59,7 @@ class MetadataSection(BaseModel):
         self.set_clean()
 
     @classmethod
+    @cache
     def get_schema(cls) -> Schema:
         """Describe the fields, in display order."""
         return schema_of(cls, cls.metadata_section_id, cls.schema_version)
@@ -65,6 +67,22 @@ class MetadataSection(BaseModel):
     def get_values(self) -> dict[str, Any]:
         """Return all values by field name."""
         return self.model_dump()
+
+    @classmethod
+    def check_value(cls, name: str, value: Any) -> str:
+        """Say what is wrong with a value of a field; empty if it would be taken.
+
+        Raises
+        ------
+        KeyError
+            If there is no such field.
+        """
+        cls.get_schema()[name]
+        try:
+            cls.model_validate({name: value})
+        except ValidationError as error:
+            return str(error.errors(include_url=False)[0]["msg"]).removeprefix("Value error, ")
+        return ""
 
     def update_values(self, patch: Mapping[str, Any]) -> None:
         """Change several fields, all or none; they are announced when all are set.

@@ -97,7 +97,11 @@ class AcquisitionDock(SessionDock):
     # ---- following the session
 
     def _session_slots(self) -> Slots:
-        return (*super()._session_slots(), (self._session.layout_changed, self._schedule))
+        return (
+            *super()._session_slots(),
+            (self._session.layout_changed, self._schedule),
+            (self._session.blinding.changed, self._schedule),
+        )
 
     def _slots_of(self, shown: ShownAcquisition) -> Slots:
         slots: list[tuple[Any, Any]] = [

@@ -341,9 +341,10 @@ class AnalysisDock(SessionDock):
     def _on_layers_changed(self) -> None:
         super()._on_layers_changed()
         running = self._runner.acq
-        if running is not None and all(s.acq is not running for s in self._session.shown):
+        if running is not None and not self._session.workspace.holds(running):
+            label = self._session.blinding.label_of(running)
             self._runner.cancel()
-            show_info(f"{running.name} was closed; the measurement was ended")
+            show_info(f"{label} was closed; the measurement was ended")
 
     def _on_rois_changed(self, change: RoiSetChange) -> None:
         if len(change.added) == 1:
@@ -429,6 +430,8 @@ class AnalysisDock(SessionDock):
 
     def _on_started(self) -> None:
         self._run_acq = self._runner.acq
+        if self._run_acq is not None:
+            self._session.workspace.pin(self._run_acq)
         self._bar.start()
         self._refresh()
 
@@ -437,7 +440,10 @@ class AnalysisDock(SessionDock):
         # First, because it takes away what was said about an earlier choice.
         self._refresh()
         acq, self._run_acq = self._run_acq, None
-        where = f"{acq.name}: " if acq is not None and acq is not self._session.acq else ""
+        if acq is not None:
+            self._session.workspace.unpin(acq)
+        is_other = acq is not None and acq is not self._session.acq
+        where = f"{self._session.blinding.label_of(acq)}: " if acq is not None and is_other else ""
         if error:
             self._tell(where, error)
         else:
@@ -467,7 +473,7 @@ class AnalysisDock(SessionDock):
         running, running_key = self._runner.acq, self._runner.key
         is_elsewhere = running is not None and (running is not acq or running_key != key)
         self._bar.set_prefix(
-            f"{running.name}, ROI {running_key.roi_id}"
+            f"{self._session.blinding.label_of(running)}, ROI {running_key.roi_id}"
             if is_elsewhere and running is not None and running_key is not None
             else ""
         )

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from napari_bloodflow.acquisition.acq_image import AcqImage
     from napari_bloodflow.calibration import Calibration
 
-__all__ = ["CalibrationChoice", "CalibrationPanel", "StepBox"]
+__all__ = ["CalibrationChoice", "CalibrationPanel", "StepBox", "describe_calibration"]
 
 _DECIMALS = 9
 _NOT_KNOWN = "Not calibrated: results are in pixels and lines."
@@ -28,6 +28,14 @@ _SOURCES = {
     "sidecar": "from the sidecar file",
     "none": "",
 }
+
+
+def describe_calibration(calibration: Calibration) -> str:
+    """Return steps and source in words, ``"1.5 ms/line,  0.3 um/px  (from ImageJ)"``."""
+    if not calibration.is_known:
+        return _NOT_KNOWN
+    source = _SOURCES.get(calibration.source, f"from {calibration.source}")
+    return f"{calibration.dt_s * 1e3:.6g} ms/line,  {calibration.dx_um:.6g} um/px  ({source})"
 
 
 class StepBox(QDoubleSpinBox):
@@ -200,10 +208,7 @@ class CalibrationPanel(Section):
         self._choice.offer(acq.calibration_choices)
         self._text.setVisible(calibration.is_known)
         if calibration.is_known:
-            source = _SOURCES.get(calibration.source, f"from {calibration.source}")
-            self._text.setText(
-                f"{calibration.dt_s * 1e3:.6g} ms/line,  {calibration.dx_um:.6g} um/px  ({source})"
-            )
+            self._text.setText(describe_calibration(calibration))
 
     def _on_chosen(self, number: int) -> None:
         acq = self._session.acq

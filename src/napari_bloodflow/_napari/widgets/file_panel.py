@@ -13,6 +13,7 @@ from superqt import QElidingLabel
 from napari_bloodflow._napari.widgets.parts import ALERT_COLOR, Notice, push_button, text_label
 
 if TYPE_CHECKING:
+    from napari_bloodflow._napari.blinding import Blinding
     from napari_bloodflow._napari.session import ShownAcquisition, ViewerSession
     from napari_bloodflow.acquisition.acq_image import AcqImage
 
@@ -151,9 +152,11 @@ class FilePanel(QWidget):
             return
         acq = active.acq
         self._refresh_choices(active)
-        if self._name.text() != acq.name:
-            self._name.setText(acq.name)
-        self._name.setToolTip(acq.path)
+        blinding = self._session.blinding
+        label = blinding.label_of(acq)
+        if self._name.text() != label:
+            self._name.setText(label)
+        self._name.setToolTip("" if blinding.is_on else acq.path)
         self._size.setText(describe_size(acq))
         self._dirty.setVisible(acq.is_dirty)
         self._missing.say(_describe_missing(active))
@@ -163,14 +166,14 @@ class FilePanel(QWidget):
         has_choice = len(shown) > 1 or active not in shown
         self._name.setVisible(not has_choice)
         self._choice.setVisible(has_choice)
+        blinding = self._session.blinding
         if shown != self._choices:
             self._choices = shown
             self._choice.clear()
-            for item in shown:
-                self._choice.addItem("")
-                index = self._choice.count() - 1
-                self._choice.setItemData(index, item.acq.path, Qt.ItemDataRole.ToolTipRole)
-        for index, label in enumerate(_distinct_names(shown)):
+            self._choice.addItems([""] * len(shown))
+        for index, label in enumerate(_distinct_names(shown, blinding)):
+            tip = "" if blinding.is_on else shown[index].acq.path
+            self._choice.setItemData(index, tip, Qt.ItemDataRole.ToolTipRole)
             is_marked = shown[index] is not active and shown[index].acq.is_dirty
             mark = " ●" if is_marked else ""
             if self._choice.itemText(index) != label + mark:
@@ -201,9 +204,9 @@ def _describe_missing(shown: ShownAcquisition) -> str:
     return f"{what} deleted." if has_rois else "Its layers were deleted. Nothing is lost."
 
 
-def _distinct_names(shown: tuple[ShownAcquisition, ...]) -> list[str]:
+def _distinct_names(shown: tuple[ShownAcquisition, ...], blinding: Blinding) -> list[str]:
     """Name each file, with its folder where two have the same name."""
-    names = [item.acq.name for item in shown]
+    names = [blinding.label_of(item.acq) for item in shown]
     return [
         f"{name} ({Path(item.acq.path).parent.name})" if names.count(name) > 1 else name
         for name, item in zip(names, shown, strict=True)

@@ -46,7 +46,9 @@ class ProblemsPanel(Fold):
     def refresh(self) -> None:
         """Show the present problems."""
         acq = self._session.acq
-        problems = acq.problems if acq is not None else ()
+        # Their texts tell the names of files.
+        is_told = acq is not None and not self._session.blinding.is_on
+        problems = acq.problems if acq is not None and is_told else ()
         if problems != self._problems:
             self._problems = problems
             self._fill()

@@ -82,21 +82,30 @@ class SavePanel(QWidget):
         folder = Path(acq.path).parent
         if acq.read_only_reason:
             self._save.setText("Save a copy...")
-            self._save.setToolTip(f"{acq.get_sidecar_json_path()} {acq.read_only_reason}.")
+            tip = f"{acq.get_sidecar_json_path()} {acq.read_only_reason}."
         else:
             self._save.setText("Save" if is_dirty else "All saved")
             files = "\n".join(_file_names(acq))
-            self._save.setToolTip(
+            tip = (
                 f"Write ROIs, metadata and results to\n{files}\nin {folder}\n"
                 "The image itself is never written."
             )
+        self._save.setToolTip(self._session.blinding.clean(tip, acq))
         self._save.setEnabled(is_dirty or bool(acq.read_only_reason))
 
     def say(self, text: str) -> None:
         """Tell for a while what was done, in the dock and in the status line."""
+        if self._acq is not None:
+            text = self._session.blinding.clean(text, self._acq)
         self._message.say(text, "done")
         self._fading.start()
         self._session.viewer.status = text
+
+    def _tell_failure(self, acq: AcqImage, error: SaveError) -> None:
+        clean = self._session.blinding.clean
+        self._fading.stop()
+        self._message.say(clean(f"Not saved. {error}", acq), "error")
+        show_error(clean(f"{acq.name} was not saved. {error}", acq))
 
     def _on_faded(self) -> None:
         self._message.say("")
@@ -121,7 +130,7 @@ class SavePanel(QWidget):
         if choice == "reload":
             self._conflict.clear()
             acq.load_sidecar_json()
-            self.say(f"{acq.name}: loaded again from disk")
+            self.say(f"{self._session.blinding.label_of(acq)}: loaded again from disk")
         else:
             self._save_keeping(acq, "both" if choice == "both" else "mine")
 
@@ -136,8 +145,7 @@ class SavePanel(QWidget):
         try:
             written = acq.save_copy(chosen)
         except SaveError as error:
-            self._message.say(f"Not saved. {error}", "error")
-            show_error(f"{acq.name} was not saved. {error}")
+            self._tell_failure(acq, error)
             return
         self.say(f"Saved {', '.join(path.name for path in written)}")
 
@@ -150,9 +158,7 @@ class SavePanel(QWidget):
             self._conflict.show_conflict(conflict)
             return
         except SaveError as error:
-            self._fading.stop()
-            self._message.say(f"Not saved. {error}", "error")
-            show_error(f"{acq.name} was not saved. {error}")
+            self._tell_failure(acq, error)
             return
         self._conflict.clear()
         names = [path.name for path in acq.get_sidecar_paths()]

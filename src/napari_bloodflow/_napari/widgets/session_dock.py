@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 from qtpy.QtCore import QTimer
 from qtpy.QtWidgets import QWidget
 
+from napari_bloodflow._napari.close_guard import guard_window
 from napari_bloodflow._napari.session import get_session
 
 if TYPE_CHECKING:
@@ -63,6 +64,11 @@ class SessionDock(QWidget):
         """Return what to listen to of the active acquisition."""
         return ((shown.acq.changed, self._schedule),)
 
+    def _wanted_slots(self) -> Slots:
+        """Return what to listen to of acquisitions: of the active one only, unless overridden."""
+        active = self._session.active
+        return () if active is None else self._slots_of(active)
+
     def _on_shown(self) -> None:
         """Catch up with what was missed while the dock was hidden."""
         self._on_layers_changed()
@@ -86,6 +92,7 @@ class SessionDock(QWidget):
         super().showEvent(event)
         if not self._is_listening:
             self._is_listening = True
+            guard_window(self, self._session)
             for signal, slot in self._session_slots():
                 signal.connect(slot)
             self._on_shown()
@@ -99,8 +106,7 @@ class SessionDock(QWidget):
             self._on_hidden()
 
     def _follow(self) -> None:
-        active = self._session.active
-        wanted = () if active is None else self._slots_of(active)
+        wanted = self._wanted_slots()
         if wanted != self._followed:
             self._unfollow()
             for signal, slot in wanted:
