@@ -71,7 +71,9 @@ def mutated(rng: random.Random, seed: bytes) -> bytes:
     for _ in range(rng.randint(1, 4)):
         kind = rng.random()
         # tags come first, or last: pixels in between tell little
-        place = rng.randrange(min(len(data), 700)) if rng.random() < 0.8 else rng.randrange(len(data))
+        place = (
+            rng.randrange(min(len(data), 700)) if rng.random() < 0.8 else rng.randrange(len(data))
+        )
         if kind < 0.4:
             data[place] = rng.randrange(256)
         elif kind < 0.8:
@@ -122,7 +124,8 @@ def main(folder: Path, seed: int, count: int) -> None:
         finally:
             signal.setitimer(signal.ITIMER_REAL, 0)
     grown = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before
-    foreign = sorted(name for name in opened if name != str(path))
+    python = (sys.prefix, sys.base_prefix, "/proc/")  # modules that are imported when needed
+    foreign = sorted(name for name in opened if name != str(path) and not name.startswith(python))
     print(json.dumps([outcomes, failures[:20], foreign[:20], grown / 1000]))
 
 

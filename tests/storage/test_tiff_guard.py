@@ -96,6 +96,12 @@ HOSTILE: dict[str, tuple[Callable[[], bytes], str]] = {
         lambda: tiff(ifd(*image_tags(2**20, 2**20, compression=8))),
         "NAPARI_BLOODFLOW_MAX_GB",
     ),
+    "strips that are missing": (
+        lambda: tiff(
+            ifd(*image_tags(8, 2**23, compression=8)[:-2], (278, LONG, 1, 5), (279, 4, 1, 9))
+        ),
+        "1 of 1677722 strips",
+    ),
     "a deflate bomb": (deflate_bomb, "grows to more than"),
     "LZW": (lambda: tiff(ifd(*image_tags(compression=5))), "codecs"),
     "an unknown compression": (lambda: tiff(ifd(*image_tags(compression=4242))), "unknown"),

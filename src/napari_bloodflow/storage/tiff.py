@@ -199,6 +199,11 @@ def _check_decoding(
     page = series.keyframe
     if page.databytecounts and min(page.databytecounts) == 0:
         raise ImageReadError(path, "is damaged: a strip of pixels has no bytes")
+    num_strips = math.prod(page.chunked)
+    if len(page.dataoffsets) < num_strips and not page.is_contiguous:
+        raise ImageReadError(
+            path, f"is damaged: it has {len(page.dataoffsets)} of {num_strips} strips of pixels"
+        )
     if page.compression == tifffile.COMPRESSION.NONE:
         return
     try:
