@@ -1,6 +1,6 @@
 """Time and memory to open a 4 GB kymograph and read a ROI of it, beside two other readers.
 
-Run as ``python benchmarks/big_files.py [GB]``. The file is sparse: it takes no room on the disk. Each
+Run as ``python benchmarks/big_files.py [GB]``. The file is sparse: it takes no room on disk. Each
 way runs in a process of its own. ``tifffile.imread`` and napari's built-in reader read everything;
 they are skipped where the machine has too little memory. The builtin row needs napari.
 """

@@ -116,6 +116,11 @@ class AcqImages:
         """What the file itself says about its calibration, best source first."""
         return self._file_header.readings
 
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """Sentences about values of the file that were ignored."""
+        return self._file_header.notes
+
     def get_slice(self, channel: int = 0, z: int = 0, t: int = 0) -> NDArray[Any]:
         """Return one plane.
 

@@ -151,6 +151,7 @@ def _header(tif: tifffile.TiffFile, path: Path, file_size: int) -> TiffHeader:
         num_rows=sizes["Y"],
         num_columns=sizes["X"],
         num_frames=sizes.get("T", 1),
+        rows_are_frames="T" in series.axes and "T" not in axes,
     )
     notes = found.notes
     if tif.is_ome and series.kind != "ome":
@@ -166,6 +167,11 @@ def _opened(path: Path) -> tifffile.TiffFile:
 
 def _axes(series: tifffile.TiffPageSeries, path: Path) -> tuple[tuple[int, ...], str]:
     shape, axes = tuple(int(n) for n in series.shape), series.axes
+    y = axes.find("Y")
+    if axes.count("T") == 1 and (y < 0 or shape[y] == 1):  # a line scan: each frame is one line
+        if y >= 0:
+            shape, axes = shape[:y] + shape[y + 1 :], axes.replace("Y", "")
+        axes = axes.replace("T", "Y")
     is_named = _KNOWN_AXES.issuperset(axes) and len(set(axes)) == len(axes)
     if not (is_named and {"Y", "X"} <= set(axes)) and len(shape) >= 2:
         if len(shape) not in _AXES_BY_RANK:
@@ -345,7 +351,7 @@ class TiffPixels:
             return np.array(found.asarray())
         checked_segments(series.keyframe.parent, series, path)
         # a copy, or the plane would keep all the others in memory
-        return np.array(self._cut(np.asarray(series.asarray()), axes, index))
+        return np.array(self._cut(np.reshape(series.asarray(), shape), axes, index))
 
     @staticmethod
     def _cut(array: NDArray[Any], axes: str, index: dict[str, int]) -> NDArray[Any]:
