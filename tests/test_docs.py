@@ -42,7 +42,7 @@ def test_python_blocks_run_in_order(folder: Path, make_napari_viewer, monkeypatc
     viewer = make_napari_viewer()
     monkeypatch.setattr("napari.Viewer", lambda: viewer)
     found = blocks("python")
-    assert len(found) == 5
+    assert len(found) == 6
     for block in found:
         exec(compile(block, "<README>", "exec"), {})
     assert (folder / "vessel.tif.radon_velocity.csv").exists()

@@ -19,7 +19,8 @@ class Calibration:
         Micrometres per pixel. 1.0 when unknown.
     source : str
         Where the numbers come from: ``"user"``, ``"ImageJ"``, ``"OME"``, ``"Olympus txt"``,
-        ``"sidecar"``, ``"none"``.
+        ``"Bruker xml"``, ``"ScanImage"``, ``"FluoView"``, ``"LSM"``, ``"Micro-Manager"``,
+        ``"TIFF resolution"``, ``"sidecar"``, ``"none"``.
     is_known : bool
         False when either step is unknown; results are then in pixels and lines.
 

@@ -164,3 +164,10 @@ def test_units_are_known_words_and_never_evaluated(path: Path, unit: str) -> Non
     header = read_tiff_header(path)
     assert header.readings == ()
     assert any("is not a known unit" in note for note in header.notes)
+
+
+def test_time_along_the_columns_is_noted(path: Path) -> None:
+    write(path, imagej=True, metadata={"unit": "sec", "yunit": "um"}, resolution=(500, 4))
+    header = read_tiff_header(path)
+    assert header.readings == ()
+    assert any("time seems to run along the columns" in note for note in header.notes)

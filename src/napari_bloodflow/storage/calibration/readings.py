@@ -192,7 +192,12 @@ class SourceReader:
             )
             return None
         step = convert(number, unit)
-        if step is None:
+        if step is None and quantity == "length" and time_to_s(1, unit) is not None:
+            self.notes.append(
+                f"{self.prefix}{field} is in {unit}: time seems to run along the columns of this"
+                " image, where rows are lines; transpose it, or set the calibration by hand"
+            )
+        elif step is None:
             self.notes.append(f"{self.prefix}{field}: {unit!r} is not a known unit of {quantity}")
         elif not 0 < step < math.inf:
             self.notes.append(f"{self.prefix}{field}: {number!r} {unit} is out of range; ignored")
