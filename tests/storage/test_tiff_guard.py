@@ -169,3 +169,29 @@ def test_a_shape_that_is_claimed_only_is_not_believed(tmp_path: Path, shape: lis
         assert "image.tif" in str(error)
     else:
         assert header.shape == (16, 8)
+
+
+def test_many_pages_with_the_long_text_of_scanimage_are_read(tmp_path: Path) -> None:
+    path = tmp_path / "scanimage.tif"
+    text = "SI.VERSION_MAJOR = 5\n" + "SI.filler = 1\n" * 1500
+    with tifffile.TiffWriter(path) as writer:
+        for number in range(1000):
+            page = np.full((16, 8), number, np.uint16)
+            writer.write(page, software=text, metadata=None, contiguous=False)
+    assert path.stat().st_size > 20e6  # more text than one page may have
+    header = read_tiff_header(path)
+    assert header.sizes["Y"] == 16
+    assert TiffPixels(header).plane().shape == (16, 8)
+
+
+def test_a_text_shared_by_too_many_pages_is_refused(tmp_path: Path) -> None:
+    shared = (305, 2, 9_000_000, 10_000)
+    size = len(ifd(*image_tags(at=5000), shared))
+    starts = [8 + i * size for i in range(50)]
+    pages = [ifd(*image_tags(at=9000), shared, following=n) for n in [*starts[1:], 0]]
+    path = tmp_path / "shared.tif"
+    path.write_bytes(b"II*\0" + struct.pack("<I", 8) + b"".join(pages))
+    with path.open("r+b") as stream:
+        stream.truncate(10_000_000)
+    with pytest.raises(ImageReadError, match="400000000 bytes"):
+        read_tiff_header(path)

@@ -29,8 +29,11 @@ __all__ = ["ReadLimits", "check_decoded_size", "check_structure", "checked_segme
 _MAX_PAGES = 1_000_000
 _MAX_TAGS = 4096
 _MAX_TEXT_BYTES = 16 << 20
+"""Text and other bytes in the tags of a page. ScanImage repeats 20 kB of it in every page."""
 _MAX_NUMBERS = 4_000_000
-"""Entries of all number tags together: tables of strips, above all."""
+"""Entries of the number tags of a page: tables of strips, above all."""
+_MAX_TEXT_BYTES_OF_ALL = 400_000_000
+_MAX_NUMBERS_OF_ALL = 10_000_000
 _MAX_CLAIMED_PLANES = 2_000_000
 _FREE_BYTES = 128 << 20
 """Pixels up to this size are decoded at any ratio."""
@@ -142,7 +145,7 @@ def _walk(stream: IO[bytes], form: _Form, offset: int, path: Path, file_size: in
     count_size, tag_size = struct.calcsize(form.num_tags), struct.calcsize(form.tag)
     offset_size = struct.calcsize(form.offset)
     visited: set[int] = set()
-    numbers = texts = 0
+    all_numbers = all_texts = 0
     description = b""
     while offset:
         if offset in visited:
@@ -168,6 +171,7 @@ def _walk(stream: IO[bytes], form: _Form, offset: int, path: Path, file_size: in
                 path, f"is truncated: it ends inside the tags of page {len(visited) - 1}"
             )
         tags = struct.iter_unpack(form.tag, body[: num_tags * tag_size])
+        numbers = texts = 0
         for code, kind, count, place in tags:
             size = _TYPE_SIZES.get(kind, 1) * count
             if size <= form.inline or size > file_size:  # the parser drops the latter
@@ -179,11 +183,18 @@ def _walk(stream: IO[bytes], form: _Form, offset: int, path: Path, file_size: in
             if code == _IMAGE_DESCRIPTION and len(visited) == 1 and size <= _MAX_TEXT_BYTES:
                 stream.seek(place)
                 description = stream.read(size)
+        all_numbers, all_texts = all_numbers + numbers, all_texts + texts
         if numbers > _MAX_NUMBERS or texts > _MAX_TEXT_BYTES:
             raise ImageReadError(
                 path,
-                f"has tags of {texts} bytes and {numbers} numbers; at most {_MAX_TEXT_BYTES} bytes"
-                f" and {_MAX_NUMBERS} numbers can be read",
+                f"has a page with tags of {texts} bytes and {numbers} numbers; at most"
+                f" {_MAX_TEXT_BYTES} bytes and {_MAX_NUMBERS} numbers can be read",
+            )
+        if all_numbers > _MAX_NUMBERS_OF_ALL or all_texts > _MAX_TEXT_BYTES_OF_ALL:
+            raise ImageReadError(
+                path,
+                f"has pages with more than {_MAX_TEXT_BYTES_OF_ALL} bytes or"
+                f" {_MAX_NUMBERS_OF_ALL} numbers in their tags; save it as one plane",
             )
         (offset,) = struct.unpack(form.offset, body[num_tags * tag_size :])
     if not visited:
