@@ -18,8 +18,9 @@ class Calibration:
     dx_um : float
         Micrometres per pixel. 1.0 when unknown.
     source : str
-        Where the numbers come from: ``"user"``, ``"SciTiff"``, ``"OME"``, ``"ImageJ"``,
-        ``"Olympus txt"``, ``"sidecar"``, ``"none"``.
+        Where the numbers come from: ``"user"``, ``"SciTiff"``, ``"ImageJ"``, ``"OME"``,
+        ``"Olympus txt"``, ``"Bruker xml"``, ``"ScanImage"``, ``"FluoView"``, ``"LSM"``,
+        ``"Micro-Manager"``, ``"TIFF resolution"``, ``"sidecar"``, ``"none"``.
     is_known : bool
         False when either step is unknown; results are then in pixels and lines.
 

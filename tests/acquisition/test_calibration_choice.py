@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+import numpy as np
 import pytest
+import tifffile
 
 from napari_bloodflow import AcqImage, Calibration
 from napari_bloodflow.acquisition.calibration_choice import doubts
@@ -78,3 +80,33 @@ def test_image_and_sidecar_disagree_until_the_user_decides(tmp_path: Path, choic
     assert again.problems == ()
     assert (again.calibration.dt_s, again.calibration.dx_um) == (chosen.dt_s, chosen.dx_um)
     assert again.calibration.source == "user"
+
+
+def test_sources_of_one_image_that_disagree_are_shown(tmp_path: Path) -> None:
+    path = tmp_path / "vessel.tif"
+    write_tiff(moving_streaks(num_rows=64, num_columns=32, dt_s=0.001, dx_um=0.5), path)
+    (written,) = AcqImage(path).calibration_report
+    assert written.endswith("(line period and pixel size used)")
+    (tmp_path / "vessel.xml").write_text(
+        '<PVScan><PVStateShard><PVStateValue key="micronsPerPixel">'
+        '<IndexedValue index="XAxis" value="0.25"/></PVStateValue></PVStateShard></PVScan>'
+    )
+    acq = AcqImage(path)
+    assert (acq.calibration.dt_s, acq.calibration.dx_um) == pytest.approx((0.001, 0.25))
+    assert len(acq.calibration_report) == 2
+    assert acq.calibration_report[0].startswith("Bruker xml: ")
+    (problem,) = acq.problems
+    assert "pixel size 0.25 um (Bruker xml) or 0.5 um" in problem.what
+    acq.set_calibration(0.001, 0.25)
+    assert acq.problems == ()
+    assert all("not used" in line for line in acq.calibration_report)
+
+
+def test_what_no_source_says_is_in_the_report(tmp_path: Path) -> None:
+    path = tmp_path / "plain.tif"
+    tifffile.imwrite(path, np.zeros((20, 10), np.uint16), resolution=(72, 72), resolutionunit=2)
+    acq = AcqImage(path)
+    assert not acq.calibration.is_known
+    unknown, note = acq.calibration_report
+    assert unknown == "the image does not say: line period and pixel size"
+    assert "72 pixels per inch" in note

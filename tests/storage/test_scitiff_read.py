@@ -237,10 +237,8 @@ def test_a_codec_that_is_not_installed_is_named(path: Path) -> None:
     with tifffile.TiffFile(path, mode="r+") as tif:
         for page in tif.pages:
             page.tags["Compression"].overwrite(5)  # LZW
-    header = read_tiff_header(path)
-    assert header.scitiff is not None
-    with pytest.raises(ImageReadError, match="imagecodecs"):
-        TiffPixels(header).volume()
+    with pytest.raises(ImageReadError, match="codecs"):
+        read_tiff_header(path)
 
 
 @pytest.mark.parametrize("dtype", ["int8", "int16", "float16", "float64"])

@@ -254,3 +254,26 @@ def test_a_file_that_changed_after_its_header_was_read_is_refused(path: Path) ->
     tifffile.imwrite(path, np.zeros((6, 10), np.uint16))
     with pytest.raises(ImageReadError, match="has changed"):
         opened.plane()
+
+
+# ---- big files
+
+
+@pytest.mark.parametrize("byteorder", ["<", ">"])
+def test_a_part_of_a_big_file_is_read_without_the_rest(path: Path, byteorder: str) -> None:
+    # a hole of 4.3 GB: takes no room on the disk, but would in memory
+    shape = (4_200_000, 512)
+    tifffile.imwrite(path, shape=shape, dtype=f"{byteorder}u2", bigtiff=True, byteorder=byteorder)
+    tracemalloc.start()
+    try:
+        header = read_tiff_header(path)
+        plane = TiffPixels(header).plane()
+        part = plane[4_000_000:4_001_000, 100:200]
+        assert part.sum() == 0
+        peak = tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
+    assert header.shape == shape
+    assert isinstance(plane, np.memmap)
+    assert not plane.flags.writeable
+    assert peak < 10e6

@@ -222,6 +222,11 @@ class AcqImage:
         return self._models.calibration_doubts
 
     @property
+    def calibration_report(self) -> tuple[str, ...]:
+        """Every calibration that was found, and what became of it, one line each."""
+        return self._models.calibration_report
+
+    @property
     def calibration_choices(self) -> tuple[Calibration, ...]:
         """The calibrations of the image and of the sidecar while they disagree, else empty.
 

@@ -10,6 +10,8 @@ from napari_bloodflow.acquisition.calibration_choice import (
     combine_readings,
     disagreement,
     doubts,
+    explain_readings,
+    readings_disagree,
 )
 from napari_bloodflow.acquisition.contrast_table import ContrastTable
 from napari_bloodflow.acquisition.history import EditState
@@ -93,12 +95,21 @@ class AcqModels:
         """What is hard to believe in the calibration, in words."""
         return doubts(self.calibration, self.images.bounds.num_columns)
 
+    @property
+    def calibration_report(self) -> tuple[str, ...]:
+        """Every calibration that was found, and what became of it, one line each."""
+        images = self.images
+        return explain_readings(images.calibration_readings, images.notes, self.calibration_source)
+
     def doubtful_calibration(self) -> list[Problem]:
         """Return these doubts as problems, unless the user set the calibration by hand."""
         if self.calibration_source == "user":
             return []
         name, action = self.images.name, f"{self.calibration} is used; check and correct it"
-        return [Problem(name, "calibration", doubt, action) for doubt in self.calibration_doubts]
+        found = list(self.calibration_doubts)
+        if difference := readings_disagree(self.images.calibration_readings):
+            found.append(f"sources of the image disagree: {difference}")
+        return [Problem(name, "calibration", doubt, action) for doubt in found]
 
     def own_columns(self) -> tuple[str, ...]:
         """Return the columns of the present results that other programs do not know."""

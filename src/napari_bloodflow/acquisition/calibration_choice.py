@@ -22,6 +22,8 @@ __all__ = [
     "combine_readings",
     "disagreement",
     "doubts",
+    "explain_readings",
+    "readings_disagree",
     "steps_of_header",
     "uneven_steps",
 ]
@@ -59,6 +61,75 @@ def combine_readings(
             dx_um = reading.dx_um
             sources.append(reading.source)
     return dt_s, dx_um, " + ".join(dict.fromkeys(sources)) or "none"
+
+
+def readings_disagree(readings: Iterable[CalibrationReading]) -> str:
+    """Say in words where sources of one image differ by more than 0.1 %; empty if nowhere.
+
+    Parameters
+    ----------
+    readings : iterable of CalibrationReading
+        Best source first; each step is compared with that of the first source that states it.
+
+    Returns
+    -------
+    str
+        ``"line period 0.001 s (OME) or 0.002 s (ImageJ)"``.
+    """
+    clauses = []
+    every = list(readings)
+    for name, unit, field in (("line period", "s", "dt_s"), ("pixel size", "um", "dx_um")):
+        stated = [(getattr(r, field), r.source) for r in every if getattr(r, field) is not None]
+        differing = [
+            one for one in stated if not math.isclose(one[0], stated[0][0], rel_tol=_TOLERANCE)
+        ]
+        if differing:
+            texts = [f"{value:g} {unit} ({source})" for value, source in (stated[0], *differing)]
+            clauses.append(f"{name} {' or '.join(texts)}")
+    return "; ".join(clauses)
+
+
+def explain_readings(
+    readings: Iterable[CalibrationReading], notes: Iterable[str], source: str
+) -> tuple[str, ...]:
+    """List every calibration that was found, and what became of it.
+
+    Parameters
+    ----------
+    readings : iterable of CalibrationReading
+        What the image and the files beside it say, best source first.
+    notes : iterable of str
+        Why a value that is present was not used.
+    source : str
+        Source of the calibration in use, as :attr:`Calibration.source`.
+
+    Returns
+    -------
+    tuple of str
+        One line per source, then the notes. Never empty.
+    """
+    lines = []
+    dt_s: float | None = None
+    dx_um: float | None = None
+    for reading in readings:
+        used = [
+            name
+            for name, known, stated in (
+                ("line period", dt_s, reading.dt_s),
+                ("pixel size", dx_um, reading.dx_um),
+            )
+            if known is None and stated is not None
+        ]
+        dt_s = reading.dt_s if dt_s is None else dt_s
+        dx_um = reading.dx_um if dx_um is None else dx_um
+        fate = f"{' and '.join(used)} used" if used else "not used: a source above says it"
+        if source in {"user", "sidecar"}:
+            fate = f"not used: the calibration comes from the {source}"
+        lines.append(f"{reading.source}: {reading.detail} ({fate})")
+    missing = [n for n, step in (("line period", dt_s), ("pixel size", dx_um)) if step is None]
+    if missing:
+        lines.append(f"the image does not say: {' and '.join(missing)}")
+    return (*lines, *notes)
 
 
 def calibration_patch(dt_s: float | None, dx_um: float | None) -> dict[str, Any]:

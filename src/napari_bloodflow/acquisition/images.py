@@ -170,6 +170,11 @@ class AcqImages:
         """
         return self._pixels.volume(channel)
 
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """Sentences about values of the file that were ignored."""
+        return self._file_header.notes
+
     def get_slice(self, channel: int = 0, z: int = 0, t: int = 0) -> NDArray[Any]:
         """Return one plane.
 

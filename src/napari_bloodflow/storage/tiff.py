@@ -14,6 +14,11 @@ from napari_bloodflow.errors import ImageReadError, UnknownPlaneError
 from napari_bloodflow.storage.calibration import CalibrationReading, read_calibration
 from napari_bloodflow.storage.scitiff_model import InvalidSciTiff
 from napari_bloodflow.storage.scitiff_read import SciTiff, find_scitiff
+from napari_bloodflow.storage.tiff_guard import (
+    check_decoded_size,
+    check_structure,
+    checked_segments,
+)
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -107,6 +112,7 @@ def read_tiff_header(path: Path) -> TiffHeader:
     if size == 0:
         raise ImageReadError(path, "is empty (0 bytes)")
     try:
+        check_structure(path, size)
         with _opened(path) as tif:
             return _header(tif, path, size)
     except ImageReadError:
@@ -143,6 +149,7 @@ def _header(tif: tifffile.TiffFile, path: Path, file_size: int) -> TiffHeader:
             path, f"is truncated: {needed} bytes of pixels in a file of {file_size} bytes"
         )
     _check_pages(tif, path, file_size)
+    _check_decoding(series, axes, shape, path, file_size)
     sizes = dict(zip(axes, shape, strict=True))
     found = read_calibration(
         tif,
@@ -150,6 +157,7 @@ def _header(tif: tifffile.TiffFile, path: Path, file_size: int) -> TiffHeader:
         num_rows=sizes["Y"],
         num_columns=sizes["X"],
         num_frames=sizes.get("T", 1),
+        rows_are_frames="T" in series.axes and "T" not in axes,
     )
     notes, readings = found.notes, found.readings
     if scitiff is not None and scitiff.reading is not None:
@@ -195,12 +203,18 @@ def _plain_layout(series: tifffile.TiffPageSeries, path: Path) -> tuple[tuple[in
 
 
 def _opened(path: Path) -> tifffile.TiffFile:
-    # OME-XML may name any other file, also outside the folder; tifffile would open it.
-    return tifffile.TiffFile(path, _multifile=False)
+    # OME-XML and the indices of Micro-Manager may name any other file, also outside the folder;
+    # tifffile would open it.
+    return tifffile.TiffFile(path, _multifile=False, is_mmstack=False, is_ndtiff=False)
 
 
 def _axes(series: tifffile.TiffPageSeries, path: Path) -> tuple[tuple[int, ...], str]:
     shape, axes = tuple(int(n) for n in series.shape), series.axes
+    y = axes.find("Y")
+    if axes.count("T") == 1 and (y < 0 or shape[y] == 1):  # a line scan: each frame is one line
+        if y >= 0:
+            shape, axes = shape[:y] + shape[y + 1 :], axes.replace("Y", "")
+        axes = axes.replace("T", "Y")
     is_named = _KNOWN_AXES.issuperset(axes) and len(set(axes)) == len(axes)
     if not (is_named and {"Y", "X"} <= set(axes)) and len(shape) >= 2:
         if len(shape) not in _AXES_BY_RANK:
@@ -225,6 +239,47 @@ def _check_pages(tif: tifffile.TiffFile, path: Path, file_size: int) -> None:
         raise ImageReadError(
             path, f"is truncated: it goes on to byte {max(ends)}, but has {file_size} bytes"
         )
+
+
+def _check_decoding(
+    series: tifffile.TiffPageSeries, axes: str, shape: tuple[int, ...], path: Path, file_size: int
+) -> None:
+    """Raise if a codec is missing, or if the pixels are not there or grow too much."""
+    page = series.keyframe
+    if page.databytecounts and min(page.databytecounts) == 0:
+        raise ImageReadError(path, "is damaged: a strip of pixels has no bytes")
+    num_strips = math.prod(page.chunked)
+    if len(page.dataoffsets) < num_strips and not page.is_contiguous:
+        raise ImageReadError(
+            path, f"is damaged: it has {len(page.dataoffsets)} of {num_strips} strips of pixels"
+        )
+    if page.compression == tifffile.COMPRESSION.NONE:
+        return
+    try:
+        tifffile.TIFF.DECOMPRESSORS[page.compression]
+        if page.predictor != 1:
+            tifffile.TIFF.UNPREDICTORS[page.predictor]
+    except KeyError as error:
+        name = getattr(page.compression, "name", page.compression)
+        if "imagecodecs" not in str(error):
+            raise ImageReadError(path, f"is compressed in an unknown way ({name})") from error
+        raise ImageReadError(
+            path,
+            f"is compressed with {name}, which needs the extra 'codecs'"
+            " (pip install napari-bloodflow[codecs]), or save it uncompressed",
+        ) from error
+    planes = shape[-2:] if _is_by_page(series, axes, shape) else shape
+    check_decoded_size(path, math.prod(planes) * np.dtype(series.dtype).itemsize, file_size)
+
+
+def _is_by_page(series: tifffile.TiffPageSeries, axes: str, shape: tuple[int, ...]) -> bool:
+    """Tell whether each page of the file is one plane."""
+    return (
+        set(axes[-2:]) == {"Y", "X"}
+        and series.transform is None
+        and series.keyframe.shape == shape[-2:]
+        and len(series) == math.prod(shape[:-2])
+    )
 
 
 class TiffPixels:
@@ -350,22 +405,19 @@ class TiffPixels:
 
     def _decoded(self, series: tifffile.TiffPageSeries, index: dict[str, int]) -> NDArray[Any]:
         """Decode the page of a plane; the whole series only where pages are laid out otherwise."""
-        axes, shape, page = self._header.axes, self._header.shape, series.keyframe
+        header = self._header
+        axes, shape, path = header.axes, header.shape, header.path
         leading = axes[:-2]
-        if (
-            set(axes[-2:]) == {"Y", "X"}
-            and index.keys() == set(leading)
-            and series.transform is None
-            and page.shape == shape[-2:]
-            and len(series) == math.prod(shape[:-2])
-        ):
+        if index.keys() == set(leading) and _is_by_page(series, axes, shape):
             number = np.ravel_multi_index([index[a] for a in leading], shape[:-2]) if leading else 0
             found = series[int(number)]
             if found is None:
-                raise ImageReadError(self._header.path, "does not hold this plane")
+                raise ImageReadError(path, "does not hold this plane")
+            checked_segments(series.keyframe.parent, [found], path)
             return np.array(found.asarray())
+        checked_segments(series.keyframe.parent, series, path)
         # a copy, or the plane would keep all the others in memory
-        return np.array(self._cut(np.asarray(series.asarray()).reshape(shape), axes, index))
+        return np.array(self._cut(np.reshape(series.asarray(), shape), axes, index))
 
     @staticmethod
     def _cut(array: NDArray[Any], axes: str, index: dict[str, int]) -> NDArray[Any]:
