@@ -24,9 +24,9 @@ def run(script: str, *arguments: object) -> None:
 
 @pytest.mark.gui
 def test_the_pictures_of_the_docs_can_be_made(tmp_path: Path) -> None:
-    run("make_pictures.py", "--out", tmp_path)
+    run("make_pictures.py", "--out", tmp_path, "--themes", "dark")
     made = {path.name for path in tmp_path.glob("*.png")}
-    assert made == {path.name for path in (ROOT / "docs" / "images").glob("*.png")}
+    assert made == {path.name for path in (ROOT / "docs" / "images").glob("*_dark.png")}
 
 
 @pytest.mark.gui

@@ -620,7 +620,7 @@ def test_strict_tables_are_chosen_beside_save(bench: Bench, k05: Path) -> None:
     assert acq.strict_tables
     bench.click("save")
     bench.wait(lambda: not acq.is_dirty)
-    assert bench.text("dock_message_text").endswith(", without 7 columns of ours")
+    assert bench.text("dock_message_text").endswith(", without 12 columns of ours")
     table = k05.with_name(f"{k05.name}.{VELOCITY}.csv")
     assert "status" not in table.read_text("utf-8")
     acq.strict_tables = False
