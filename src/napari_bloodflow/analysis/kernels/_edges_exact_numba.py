@@ -8,29 +8,20 @@ that every number is the same to the last bit.
 from __future__ import annotations
 
 import functools
-from typing import TYPE_CHECKING, Any, TypeVar, cast
+from typing import TYPE_CHECKING
 
-import numba
 import numpy as np
 
+from napari_bloodflow.analysis.kernels._compile import compiled_exactly
 from napari_bloodflow.analysis.kernels.edges_exact import Extent, Scans
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
     from numpy.typing import NDArray
 
 __all__ = ["SCANS"]
 
-_F = TypeVar("_F", bound="Callable[..., Any]")
-
 # numpy adds so many numbers in eight interleaved sums before it halves a longer list.
 _BLOCK = 128
-
-
-def _compiled(function: _F) -> _F:
-    options: dict[str, Any] = {"nogil": True, "cache": True, "error_model": "numpy"}
-    return cast("_F", numba.njit(**options)(function))
 
 
 @functools.lru_cache(maxsize=16)
@@ -58,7 +49,7 @@ def _addition_plan(size: int) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
     return np.array(ends), np.array(merges)
 
 
-@_compiled
+@compiled_exactly
 def _totals(
     profile: NDArray[np.float64],
     ends: NDArray[np.int64],
@@ -102,7 +93,7 @@ def _totals(
         total[i] = pile[0]
 
 
-@_compiled
+@compiled_exactly
 def _above(
     profile: NDArray[np.float64],
     level: NDArray[np.float64],
@@ -125,7 +116,7 @@ def _above(
         last[i] = j
 
 
-@_compiled
+@compiled_exactly
 def _steepest(
     profile: NDArray[np.float64],
     weights: NDArray[np.float64],
@@ -171,7 +162,7 @@ def _steepest(
         strength_last[i] = max(0.0, -slope[low])
 
 
-@_compiled
+@compiled_exactly
 def _has_peaks(
     profile: NDArray[np.float64], level: NDArray[np.float64], found: NDArray[np.bool_]
 ) -> None:

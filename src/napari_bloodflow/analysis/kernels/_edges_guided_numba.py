@@ -7,15 +7,14 @@ GIL.
 from __future__ import annotations
 
 import math
-from typing import TYPE_CHECKING, Any, TypeVar, cast
+from typing import TYPE_CHECKING
 
-import numba
 import numpy as np
 from scipy.special import ndtr
 
-if TYPE_CHECKING:
-    from collections.abc import Callable
+from napari_bloodflow.analysis.kernels._compile import compiled_exactly
 
+if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 __all__ = [
@@ -26,8 +25,6 @@ __all__ = [
     "running_median",
     "smooth_rows",
 ]
-
-_F = TypeVar("_F", bound="Callable[..., Any]")
 
 _SQRT2 = math.sqrt(2.0)
 _SQRT_2PI = math.sqrt(2.0 * math.pi)
@@ -41,12 +38,7 @@ _MAX_STEPS = 12
 _MAX_STEP_PX = 3.0
 
 
-def _compiled(function: _F) -> _F:
-    options: dict[str, Any] = {"nogil": True, "cache": True, "error_model": "numpy"}
-    return cast("_F", numba.njit(**options)(function))
-
-
-@_compiled
+@compiled_exactly
 def _median(values: NDArray[np.float64], num: int) -> float:
     """Median of the first `num` values, which are reordered (Hoare's selection)."""
     low, high = 0, num - 1
@@ -78,7 +70,7 @@ def _median(values: NDArray[np.float64], num: int) -> float:
     return float(0.5 * (below + middle))
 
 
-@_compiled
+@compiled_exactly
 def _zone(
     values: NDArray[np.float64], start: float, stop: float, buffer: NDArray[np.float64], num: int
 ) -> int:
@@ -89,7 +81,7 @@ def _zone(
     return num
 
 
-@_compiled
+@compiled_exactly
 def smooth_rows(
     rows: NDArray[np.float64], weights: NDArray[np.float64], smooth: NDArray[np.float64]
 ) -> None:
@@ -119,7 +111,7 @@ def smooth_rows(
                 out[j] += (before[j] + after[j]) * weight
 
 
-@_compiled
+@compiled_exactly
 def median_blocks(
     blocks: NDArray[np.float64], first: int, half: int, medians: NDArray[np.float64]
 ) -> None:
@@ -154,7 +146,7 @@ def median_blocks(
             medians[i, x] = 0.5 * (kept[(num - 1) // 2] + kept[num // 2]) if num else np.nan
 
 
-@_compiled
+@compiled_exactly
 def find_guide(
     blocks: NDArray[np.float64],
     darkest: NDArray[np.float64],
@@ -225,7 +217,7 @@ def find_guide(
             guide[i, 2], guide[i, 3] = low, high
 
 
-@_compiled
+@compiled_exactly
 def _rise(u: float) -> float:
     """Interpolate the normal distribution function in a table: exact to 1e-5, and fast."""
     place = (u + _REACH) * _PER_SIGMA
@@ -237,7 +229,7 @@ def _rise(u: float) -> float:
     return float(_RISE[i] + (place - i) * (_RISE[i + 1] - _RISE[i]))
 
 
-@_compiled
+@compiled_exactly
 def _departures(
     values: NDArray[np.float64],
     left: float,
@@ -289,7 +281,7 @@ def _departures(
     found[1] = math.sqrt(noise / freedom) if freedom > 2 else np.nan
 
 
-@_compiled
+@compiled_exactly
 def _solve(matrix: NDArray[np.float64], rhs: NDArray[np.float64]) -> bool:
     """Solve a positive definite system in place by Cholesky; False if it is not definite."""
     size = rhs.size
@@ -314,7 +306,7 @@ def _solve(matrix: NDArray[np.float64], rhs: NDArray[np.float64]) -> bool:
     return True
 
 
-@_compiled
+@compiled_exactly
 def _fit(
     values: NDArray[np.float64],
     sigma: float,
@@ -401,7 +393,7 @@ def _fit(
     return False
 
 
-@_compiled
+@compiled_exactly
 def _smoothed(values: NDArray[np.float64], weights: NDArray[np.float64], x: int) -> float:
     total = values[x] * weights[0]
     last = values.size - 1
@@ -415,7 +407,7 @@ def _smoothed(values: NDArray[np.float64], weights: NDArray[np.float64], x: int)
     return float(total)
 
 
-@_compiled
+@compiled_exactly
 def find_edges(
     profile: NDArray[np.float64],
     guide: NDArray[np.float64],
@@ -545,7 +537,7 @@ def find_edges(
         edges[i, 6], edges[i, 7] = found[0] / (high - low), found[1] / (high - low)
 
 
-@_compiled
+@compiled_exactly
 def find_walls(smooth: NDArray[np.float64], center_px: float, edges: NDArray[np.float64]) -> None:
     """Find the brightest pixel on each side of a place, and the top of the parabola through it.
 
@@ -581,7 +573,7 @@ def find_walls(smooth: NDArray[np.float64], center_px: float, edges: NDArray[np.
         edges[i, 3] = values.max()
 
 
-@_compiled
+@compiled_exactly
 def running_median(values: NDArray[np.float64], half: int, medians: NDArray[np.float64]) -> None:
     """Median of the finite values up to `half` places away; NaN where there is none."""
     size = values.size

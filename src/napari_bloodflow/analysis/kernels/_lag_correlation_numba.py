@@ -9,12 +9,12 @@ the windows are shared out.
 from __future__ import annotations
 
 import math
-from typing import TYPE_CHECKING, Any, TypeVar, cast
+from typing import TYPE_CHECKING, Any
 
-import numba
 import numpy as np
 from scipy.fft import irfft, rfft
 
+from napari_bloodflow.analysis.kernels._compile import compiled
 from napari_bloodflow.analysis.kernels._lag_lines_numba import (
     block_sums,
     prepare_lines,
@@ -24,29 +24,15 @@ from napari_bloodflow.analysis.kernels._lag_peaks_numba import LANES, refine_pea
 from napari_bloodflow.analysis.kernels._lag_plan import FLOOR, HALO, LagPlan, RawPeaks
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
     from numpy.typing import NDArray
 
 __all__ = ["block_sums", "measure_batch", "record_sums"]
-
-_F = TypeVar("_F", bound="Callable[..., Any]")
 
 _TILE = 8192
 _VECTOR = 32
 
 
-def _compiled(function: _F) -> _F:
-    options: dict[str, Any] = {
-        "nogil": True,
-        "cache": True,
-        "error_model": "numpy",
-        "fastmath": {"contract"},
-    }
-    return cast("_F", numba.njit(**options)(function))
-
-
-@_compiled
+@compiled
 def _add_products(
     real: NDArray[np.float32],
     imag: NDArray[np.float32],
@@ -86,7 +72,7 @@ def _add_products(
             sum_imag[k] += real[t, k] * imag[u, k] - imag[t, k] * real[u, k]
 
 
-@_compiled
+@compiled
 def _add_block(
     real: NDArray[np.float32],
     imag: NDArray[np.float32],
@@ -114,7 +100,7 @@ def _add_block(
             _add_products(real, imag, first, stop, lag, sum_real[1], sum_imag[1])
 
 
-@_compiled
+@compiled
 def _add_window(
     parts: NDArray[np.float32], apart: int, lag: int, window: int, total: NDArray[np.float32]
 ) -> None:
@@ -126,7 +112,7 @@ def _add_window(
             total[k] += parts[(window + i) % 4, lag - 1, 1, k]
 
 
-@_compiled
+@compiled
 def correlation_spectra(
     real: NDArray[np.float32],
     imag: NDArray[np.float32],
@@ -192,7 +178,7 @@ def correlation_spectra(
                     )
 
 
-@_compiled
+@compiled
 def energy_tables(
     heads: NDArray[np.float32],
     tails: NDArray[np.float32],
@@ -271,7 +257,7 @@ def energy_tables(
             )
 
 
-@_compiled
+@compiled
 def _take_means(
     first: NDArray[np.float32],
     other: NDArray[np.float32],

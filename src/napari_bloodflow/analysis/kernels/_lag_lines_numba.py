@@ -2,36 +2,23 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, TypeVar, cast
+from typing import TYPE_CHECKING
 
 import numba
 import numpy as np
 
+from napari_bloodflow.analysis.kernels._compile import compiled
 from napari_bloodflow.analysis.kernels._lag_plan import LEAST_ERROR, TOO_LARGE
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
     from numpy.typing import NDArray
 
 __all__ = ["block_sums", "prepare_lines", "record_sums"]
 
-_F = TypeVar("_F", bound="Callable[..., Any]")
-
 _GOOD, _CONSTANT, _NOT_FINITE = 0, 1, 2
 
 
-def _compiled(function: _F) -> _F:
-    options: dict[str, Any] = {
-        "nogil": True,
-        "cache": True,
-        "error_model": "numpy",
-        "fastmath": {"contract"},
-    }
-    return cast("_F", numba.njit(**options)(function))
-
-
-@_compiled
+@compiled
 def _line_state(line: NDArray[np.float32]) -> int:
     varies = False
     finite = True
@@ -51,7 +38,7 @@ def _sum(line: NDArray[np.float32]) -> float:
     return total
 
 
-@_compiled
+@compiled
 def record_sums(
     lines: NDArray[np.float32],
     width: int,
@@ -147,7 +134,7 @@ def record_sums(
         total[3] += weight * part_count[part]
 
 
-@_compiled
+@compiled
 def block_sums(
     lines: NDArray[np.float32],
     step: int,
@@ -178,7 +165,7 @@ def block_sums(
                 column[block, x] += lines[t, x]
 
 
-@_compiled
+@compiled
 def prepare_lines(
     lines: NDArray[np.float32],
     step: int,

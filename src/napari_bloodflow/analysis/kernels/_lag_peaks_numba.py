@@ -7,11 +7,11 @@ window goes through the same vector instructions, whatever its neighbours are.
 from __future__ import annotations
 
 import math
-from typing import TYPE_CHECKING, Any, TypeVar, cast
+from typing import TYPE_CHECKING
 
-import numba
 import numpy as np
 
+from napari_bloodflow.analysis.kernels._compile import compiled
 from napari_bloodflow.analysis.kernels._lag_plan import (
     DETECTION_KAPPA,
     HALO,
@@ -20,29 +20,15 @@ from napari_bloodflow.analysis.kernels._lag_plan import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
     from numpy.typing import NDArray
 
 __all__ = ["LANES", "refine_peaks", "search_peaks"]
-
-_F = TypeVar("_F", bound="Callable[..., Any]")
 
 LANES = 16
 """Windows that go through the search together."""
 
 
-def _compiled(function: _F) -> _F:
-    options: dict[str, Any] = {
-        "nogil": True,
-        "cache": True,
-        "error_model": "numpy",
-        "fastmath": {"contract"},
-    }
-    return cast("_F", numba.njit(**options)(function))
-
-
-@_compiled
+@compiled
 def search_peaks(
     correlation: NDArray[np.float32],
     energy: NDArray[np.float32],
@@ -127,7 +113,7 @@ def search_peaks(
             snr[window] = peak * num_nodes / max(spread, 1e-12)
 
 
-@_compiled
+@compiled
 def _difference(
     correlation: NDArray[np.float32],
     energy: NDArray[np.float32],
@@ -200,7 +186,7 @@ def _difference(
     return r0, r1, r2, c0 / b0, (c0 - a0) / b0
 
 
-@_compiled
+@compiled
 def _decay(
     correlation: NDArray[np.float32], energy: NDArray[np.float32], reach: int, speed: float
 ) -> float:
@@ -230,7 +216,7 @@ def _decay(
     return c_short / max(e_short, 1e-12) - c_long / max(e_long, 1e-12)
 
 
-@_compiled
+@compiled
 def refine_peaks(
     correlation: NDArray[np.float32],
     energy: NDArray[np.float32],

@@ -13,14 +13,13 @@ from __future__ import annotations
 
 import math
 import threading
-from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar, cast
+from typing import TYPE_CHECKING, NamedTuple
 
-import numba
 import numpy as np
 
-if TYPE_CHECKING:
-    from collections.abc import Callable
+from napari_bloodflow.analysis.kernels._compile import compiled
 
+if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 __all__ = [
@@ -35,8 +34,6 @@ __all__ = [
     "projection_weights",
     "window_states",
 ]
-
-_F = TypeVar("_F", bound="Callable[..., Any]")
 
 LANES = 64
 _UNROLL = 8
@@ -55,17 +52,7 @@ FLAT = 1
 NAN_PIXELS = 2
 
 
-def _compiled(function: _F) -> _F:
-    options: dict[str, Any] = {
-        "nogil": True,
-        "cache": True,
-        "error_model": "numpy",
-        "fastmath": {"contract"},
-    }
-    return cast("_F", numba.njit(**options)(function))
-
-
-@_compiled
+@compiled
 def projection_weights(
     num_rows: int,
     num_columns: int,
@@ -158,7 +145,7 @@ def projection_weights(
     return length
 
 
-@_compiled
+@compiled
 def projection_variance(
     bin_start: NDArray[np.int32],
     pixel: NDArray[np.int32],
@@ -214,7 +201,7 @@ def projection_variance(
         variance[lane] = squares[lane] / num_bins - mean * mean
 
 
-@_compiled
+@compiled
 def window_states(
     rows: NDArray[np.float32],
     window_width: int,
@@ -256,7 +243,7 @@ def window_states(
             state[k] = FLAT if low == high else MEASURED
 
 
-@_compiled
+@compiled
 def fill_lanes(
     rows: NDArray[np.float32],
     window_width: int,

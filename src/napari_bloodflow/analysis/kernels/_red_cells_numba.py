@@ -3,35 +3,22 @@
 from __future__ import annotations
 
 import math
-from typing import TYPE_CHECKING, Any, TypeVar, cast
+from typing import TYPE_CHECKING
 
-import numba
 import numpy as np
 
-if TYPE_CHECKING:
-    from collections.abc import Callable
+from napari_bloodflow.analysis.kernels._compile import compiled
 
+if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 __all__ = ["count_cells"]
-
-_F = TypeVar("_F", bound="Callable[..., Any]")
 
 # Profiles longer than this are of cells that show on less than one line each.
 _LONGEST = 2**16
 
 
-def _compiled(function: _F) -> _F:
-    options: dict[str, Any] = {
-        "nogil": True,
-        "cache": True,
-        "error_model": "numpy",
-        "fastmath": {"contract"},
-    }
-    return cast("_F", numba.njit(**options)(function))
-
-
-@_compiled
+@compiled
 def _take_background(
     lines: NDArray[np.float32],
     background: NDArray[np.float32],
@@ -58,7 +45,7 @@ def _take_background(
                 line[x] -= mean
 
 
-@_compiled
+@compiled
 def _shear_back(
     lines: NDArray[np.float32],
     is_good: NDArray[np.bool_],
@@ -93,7 +80,7 @@ def _shear_back(
     return size
 
 
-@_compiled
+@compiled
 def _smooth(
     values: NDArray[np.float32], first: int, last: int, half: int, spare: NDArray[np.float32]
 ) -> None:
@@ -114,7 +101,7 @@ def _smooth(
     values[first:last] = spare[first:last]
 
 
-@_compiled
+@compiled
 def _count_swings(
     profile: NDArray[np.float32],
     threshold: NDArray[np.float32],
@@ -156,7 +143,7 @@ def _count_swings(
     return swings
 
 
-@_compiled
+@compiled
 def count_cells(
     lines: NDArray[np.float32],
     top: NDArray[np.int64],
