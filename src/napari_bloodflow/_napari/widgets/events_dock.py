@@ -5,25 +5,22 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from napari_bloodflow._napari.overlays import event_lines
-from napari_bloodflow._napari.plots.event_plot import Band, EventPlot
+from napari_bloodflow._napari.plots.event_plot import Band
 from napari_bloodflow._napari.plots.plot_model import PlotModel
 from napari_bloodflow._napari.plots.result_traces import first_line_s, velocity_plot_model
-from napari_bloodflow._napari.widgets.analysis_dock import AnalysisDock, DockSpec
-from napari_bloodflow._napari.widgets.review_table import ReviewRow, ReviewTable
+from napari_bloodflow._napari.widgets.analysis_dock import DockSpec
+from napari_bloodflow._napari.widgets.review_dock import ReviewDock, id_of
+from napari_bloodflow._napari.widgets.review_table import ReviewRow
 from napari_bloodflow._napari.widgets.summary_columns import EVENT_COLUMNS, event_details
 from napari_bloodflow.analysis.event_records import EVENT_TYPES
 from napari_bloodflow.analysis.velocity_events import VelocityEvents
-from napari_bloodflow.errors import BloodflowError
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from qtpy.QtWidgets import QWidget
-
-    from napari_bloodflow._napari.plots.trace_plot import TracePlot
     from napari_bloodflow.acquisition.acq_image import AcqImage
     from napari_bloodflow.analysis.base import Analysis
-    from napari_bloodflow.analysis.event_records import Candidate, EventType, VelocityEvent
+    from napari_bloodflow.analysis.event_records import Candidate, VelocityEvent
 
 __all__ = ["EventsDock"]
 
@@ -36,12 +33,15 @@ _HEADERS = (
 )
 
 
-class EventsDock(AnalysisDock):
+class EventsDock(ReviewDock):
     """Events in a velocity: drawn by hand on the plot, or detected and then accepted or rejected.
 
     See :class:`AnalysisDock`. Decisions can be undone with the other edits of the file.
     """
 
+    headers = _HEADERS
+    types = EVENT_TYPES
+    item = "event"
     spec: ClassVar[DockSpec] = DockSpec(
         analysis_type=VelocityEvents,
         name="event",
@@ -53,23 +53,6 @@ class EventsDock(AnalysisDock):
         uncalibrated="Not calibrated: events are not detected, but can be drawn.",
         overlay_lines=event_lines,
     )
-
-    def _make_plot(self) -> TracePlot:
-        self._event_plot = EventPlot("event_plot", self)
-        self._event_plot.drawn.connect(self._on_drawn)
-        self._event_plot.moved.connect(self._on_moved)
-        self._event_plot.chosen.connect(self._on_band_chosen)
-        return self._event_plot
-
-    def _make_extra(self) -> QWidget:
-        self._table = ReviewTable("event", "event", _HEADERS, EVENT_TYPES, self)
-        self._table.chosen.connect(self._on_row_chosen)
-        self._table.accepted.connect(self._on_accepted)
-        self._table.rejected.connect(self._on_rejected)
-        self._table.deleted.connect(self._on_deleted)
-        self._table.retyped.connect(self._on_retyped)
-        self._table.drawing_toggled.connect(self._event_plot.set_drawing)
-        return self._table
 
     # ---- what is shown
 
@@ -110,21 +93,10 @@ class EventsDock(AnalysisDock):
                     rows.append((candidate.onset_s, _candidate_row(candidate, offset_s)))
                 if candidate.decision == "open":
                     bands.append(_candidate_band(candidate, offset_s))
-        self._table.setEnabled(not self._event_plot.is_empty and not self._runner.is_running)
-        self._table.show_rows([row for _, row in sorted(rows, key=lambda pair: pair[0])])
-        self._event_plot.set_bands(tuple(bands), self._table.name)
+        in_time = [row for _, row in sorted(rows, key=lambda pair: pair[0])]
+        self._show_review(in_time, bands, is_usable=not self._event_plot.is_empty)
 
     # ---- what the user did
-
-    def _on_row_chosen(self, name: str) -> None:
-        self._event_plot.set_bands(self._event_plot.bands, name)
-        for band in self._event_plot.bands:
-            if band.name == name:
-                self._event_plot.show_band(band)
-
-    def _on_band_chosen(self, name: str) -> None:
-        self._table.choose(name)
-        self._event_plot.set_bands(self._event_plot.bands, name)
 
     def _on_drawn(self, start: float, stop: float) -> None:
         self._table.stop_drawing()
@@ -143,17 +115,18 @@ class EventsDock(AnalysisDock):
         self._edit(add)
 
     def _on_moved(self, name: str, start: float, stop: float) -> None:
-        events, event_id, offset_s = self._events, _event_id(name), self._offset_s
+        events, event_id, offset_s = self._events, id_of(name, self.item), self._offset_s
         if events is not None and event_id is not None:
             self._edit(lambda: events.update(event_id, x0=start - offset_s, x1=stop - offset_s))
 
-    def _on_retyped(self, name: str, event_type: EventType) -> None:
-        events, event_id = self._events, _event_id(name)
+    def _on_retyped(self, name: str, event_type: str) -> None:
+        new_type: Any = event_type
+        events, event_id = self._events, id_of(name, self.item)
         if events is not None and event_id is not None:
-            self._edit(lambda: events.update(event_id, event_type=event_type))
+            self._edit(lambda: events.update(event_id, event_type=new_type))
 
     def _on_deleted(self, name: str) -> None:
-        events, event_id = self._events, _event_id(name)
+        events, event_id = self._events, id_of(name, self.item)
         if events is not None and event_id is not None:
             self._edit(lambda: events.delete(event_id))
 
@@ -161,7 +134,7 @@ class EventsDock(AnalysisDock):
         self._decide(name, lambda events, candidate: events.accept(candidate))
 
     def _on_rejected(self, name: str) -> None:
-        event_id = _event_id(name)
+        event_id = id_of(name, self.item)
         if event_id is not None:
             self._on_deleted(name)
         else:
@@ -173,22 +146,9 @@ class EventsDock(AnalysisDock):
         if events is not None and found:
             self._edit(lambda: decide(events, found[0]))
 
-    def _edit(self, change: Callable[[], object]) -> None:
-        self._error.say("")
-        try:
-            change()
-        except (BloodflowError, ValueError) as error:
-            self._tell("", str(error))
-        self._refresh()
-
 
 def _event_name(event: VelocityEvent) -> str:
     return f"event {event.event_id}"
-
-
-def _event_id(name: str) -> int | None:
-    kind, _, number = name.partition(" ")
-    return int(number) if kind == "event" else None
 
 
 def _candidate_name(candidate: Candidate) -> str:

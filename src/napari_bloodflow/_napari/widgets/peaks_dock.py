@@ -7,19 +7,17 @@ from typing import TYPE_CHECKING, Any, ClassVar
 from qtpy.QtWidgets import QComboBox
 
 from napari_bloodflow._napari.overlays import peak_lines
-from napari_bloodflow._napari.plots.event_plot import Band, EventPlot
+from napari_bloodflow._napari.plots.event_plot import Band
 from napari_bloodflow._napari.plots.result_traces import first_line_s, intensity_plot_model
-from napari_bloodflow._napari.widgets.analysis_dock import AnalysisDock, DockSpec
-from napari_bloodflow._napari.widgets.review_table import ReviewRow, ReviewTable
+from napari_bloodflow._napari.widgets.analysis_dock import DockSpec
+from napari_bloodflow._napari.widgets.review_dock import ReviewDock, id_of
+from napari_bloodflow._napari.widgets.review_table import ReviewRow
 from napari_bloodflow._napari.widgets.summary_columns import PEAK_COLUMNS, peak_details
 from napari_bloodflow.analysis.sum_intensity import SumIntensity
 from napari_bloodflow.analysis.sum_intensity_params import PRESETS, preset
-from napari_bloodflow.errors import BloodflowError
 
 if TYPE_CHECKING:
     from collections.abc import Callable
-
-    from qtpy.QtWidgets import QWidget
 
     from napari_bloodflow._napari.plots.trace_plot import TracePlot
     from napari_bloodflow.acquisition.acq_image import AcqImage
@@ -45,13 +43,15 @@ _PRESET_NAMES = {
 }
 
 
-class PeaksDock(AnalysisDock):
+class PeaksDock(ReviewDock):
     """Brightness of a ROI over time and its transients; these can be reviewed, drawn and moved.
 
     See :class:`AnalysisDock`. Decisions are kept over runs, and can be undone with the other edits
     of the file.
     """
 
+    headers = _HEADERS
+    item = "peak"
     spec: ClassVar[DockSpec] = DockSpec(
         analysis_type=SumIntensity,
         name="peaks",
@@ -66,10 +66,6 @@ class PeaksDock(AnalysisDock):
     )
 
     def _make_plot(self) -> TracePlot:
-        self._event_plot = EventPlot("peaks_plot", self)
-        self._event_plot.drawn.connect(self._on_drawn)
-        self._event_plot.moved.connect(self._on_moved)
-        self._event_plot.chosen.connect(self._on_band_chosen)
         self._presets = QComboBox(self)
         self._presets.setObjectName("peaks_preset")
         self._presets.setToolTip("Settings for a purpose; each can be changed afterwards")
@@ -77,16 +73,7 @@ class PeaksDock(AnalysisDock):
             self._presets.addItem(_PRESET_NAMES.get(name, name), name)
         self._presets.activated.connect(self._on_preset)
         self._choice.add_row("Preset", self._presets)
-        return self._event_plot
-
-    def _make_extra(self) -> QWidget:
-        self._table = ReviewTable("peaks", "peak", _HEADERS, parent=self)
-        self._table.chosen.connect(self._on_row_chosen)
-        self._table.accepted.connect(self._on_accepted)
-        self._table.rejected.connect(self._on_rejected)
-        self._table.deleted.connect(self._on_rejected)
-        self._table.drawing_toggled.connect(self._event_plot.set_drawing)
-        return self._table
+        return super()._make_plot()
 
     def _on_preset(self) -> None:
         self._choice.set_params(preset(self._presets.currentData()))
@@ -118,66 +105,47 @@ class PeaksDock(AnalysisDock):
                 rows.append(_row(peak, is_rejected, offset_s, dt_s))
                 if not is_rejected:
                     bands.append(_band(peak, offset_s, dt_s))
-        self._table.setEnabled(analysis is not None and not self._runner.is_running)
-        self._table.show_rows(rows)
-        self._event_plot.set_bands(tuple(bands), self._table.name)
+        self._show_review(rows, bands, is_usable=analysis is not None)
 
     # ---- what the user did
-
-    def _on_row_chosen(self, name: str) -> None:
-        self._event_plot.set_bands(self._event_plot.bands, name)
-        for band in self._event_plot.bands:
-            if band.name == name:
-                self._event_plot.show_band(band)
-
-    def _on_band_chosen(self, name: str) -> None:
-        self._table.choose(name)
-        self._event_plot.set_bands(self._event_plot.bands, name)
 
     def _on_drawn(self, start: float, stop: float) -> None:
         self._table.stop_drawing()
         first, last = sorted((start - self._offset_s, stop - self._offset_s))
-        self._edit(lambda analysis: analysis.add(first, last))
+        self._change(lambda analysis: analysis.add(first, last))
 
     def _on_moved(self, name: str, start: float, stop: float) -> None:
-        peak_id, offset_s = _peak_id(name), self._offset_s
+        peak_id, offset_s = id_of(name, self.item), self._offset_s
         if peak_id is not None:
             onset_s, peak_s = start - offset_s, stop - offset_s
-            self._edit(lambda analysis: analysis.move(peak_id, onset_s=onset_s, peak_s=peak_s))
+            self._change(lambda analysis: analysis.move(peak_id, onset_s=onset_s, peak_s=peak_s))
 
     def _on_accepted(self, name: str) -> None:
-        peak_id = _peak_id(name)
+        peak_id = id_of(name, self.item)
         if peak_id is not None:
-            self._edit(lambda analysis: analysis.accept(peak_id))
+            self._change(lambda analysis: analysis.accept(peak_id))
             return
         analysis = self._analysis
         found = [p for p in analysis.rejected_peaks if _name(p, True) == name] if analysis else []
         if found:
-            self._edit(lambda analysis: analysis.restore(found[0]))
+            self._change(lambda analysis: analysis.restore(found[0]))
 
     def _on_rejected(self, name: str) -> None:
-        peak_id = _peak_id(name)
+        peak_id = id_of(name, self.item)
         if peak_id is not None:
-            self._edit(lambda analysis: analysis.reject(peak_id))
+            self._change(lambda analysis: analysis.reject(peak_id))
 
-    def _edit(self, change: Callable[[SumIntensity], object]) -> None:
+    def _on_deleted(self, name: str) -> None:
+        self._on_rejected(name)
+
+    def _change(self, change: Callable[[SumIntensity], object]) -> None:
         analysis = self._analysis
-        self._error.say("")
         if analysis is not None:
-            try:
-                change(analysis)
-            except (BloodflowError, ValueError) as error:
-                self._tell("", str(error))
-        self._refresh()
+            self._edit(lambda: change(analysis))
 
 
 def _name(peak: Peak, is_rejected: bool) -> str:
     return f"rejected {peak.onset} {peak.peak}" if is_rejected else f"peak {peak.peak_id}"
-
-
-def _peak_id(name: str) -> int | None:
-    kind, _, number = name.partition(" ")
-    return int(number) if kind == "peak" else None
 
 
 def _row(peak: Peak, is_rejected: bool, offset_s: float, dt_s: float) -> ReviewRow:
