@@ -22,6 +22,7 @@ from napari_bloodflow.export.figures import (
 )
 from napari_bloodflow.synthetic import (
     intensity_transients,
+    moving_streaks,
     pulsatile_flow,
     vessel_with_diameter_changes,
     write_tiff,
@@ -138,7 +139,7 @@ def test_a_spectrum_has_its_highest_point_at_the_rate_and_shows_the_band(
     assert rate[np.argmax(power)] == pytest.approx(480, rel=0.02)
     (band,) = ax.patches
     assert (band.get_x(), band.get_x() + band.get_width()) == (240, 600)
-    assert units(ax) == ("Rate (bpm)", "Explained by a sine (part of variance)")
+    assert units(ax) == ("Rate (bpm)", "Explained variance (ratio)")
 
 
 def test_a_record_too_short_for_a_course_says_so(tmp_path: Path) -> None:
@@ -186,8 +187,6 @@ def test_events_are_bands_on_the_velocity_in_a_colour_of_their_type(
 def test_open_candidates_are_shown_on_request(tmp_path: Path) -> None:
     speed = np.full(8000, 800.0)
     speed[3000:4500] = 300.0
-    from napari_bloodflow.synthetic import moving_streaks
-
     acq = opened(tmp_path, moving_streaks(8000, 64, velocity_um_per_s=speed))
     acq.analysis_set.run_analysis(("radon_velocity", 0, 1), {"window_width": 64})
     events = acq.analysis_set.run_analysis(("event", 0, 1))

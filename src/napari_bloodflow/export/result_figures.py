@@ -171,7 +171,7 @@ def plot_diameter(
     ax.set_ylabel(f"Diameter ({unit})")
     ax.margins(x=0)
     if len(ax.lines) > 1:
-        ax.legend(loc="upper right", frameon=False)
+        _legend(ax)
     return ax
 
 
@@ -216,7 +216,7 @@ def plot_heart_rate(analysis: Analysis, ax: Axes | None = None, *, color: str = 
         ax.fill_between(time, low, high, where=held, color=color, alpha=0.25, linewidth=0)
     if (rate := _estimated_bpm(analysis)) is not None:
         ax.axhline(rate, color=_GREY, linewidth=0.8, zorder=1, label=f"{rate:.1f} bpm")
-        ax.legend(loc="upper right", frameon=False)
+        _legend(ax)
     ax.set_xlabel("Time (s)")
     ax.set_ylabel("Heart rate (bpm)")
     ax.margins(x=0)
@@ -258,10 +258,10 @@ def plot_heart_rate_spectrum(
     if (rate := _estimated_bpm(analysis)) is not None:
         ax.axvline(rate, color="#d55e00", linewidth=0.8, linestyle="--", label=f"{rate:.1f} bpm")
     ax.set_xlabel("Rate (bpm)")
-    ax.set_ylabel("Explained by a sine (part of variance)")
+    ax.set_ylabel("Explained variance (ratio)")
     ax.set_ylim(bottom=0)
     ax.margins(x=0)
-    ax.legend(loc="upper right", frameon=False)
+    _legend(ax)
     return ax
 
 
@@ -308,7 +308,7 @@ def plot_events(
         shade = _EVENT_COLORS[event.event_type]
         _span(ax, event.start_s, event.stop_s, shade, 0.35, event.event_type, labels)
     if labels:
-        ax.legend(loc="upper right", frameon=False)
+        _legend(ax)
     return ax
 
 
@@ -358,11 +358,16 @@ def plot_intensity(
         for label, marker, shade, times in marks:
             heights = [signal[int(np.argmin(np.abs(time - when)))] for when in times]
             ax.plot(times, heights, marker, color=shade, markersize=4, label=label)
-        ax.legend(loc="upper right", frameon=False)
+        _legend(ax)
     ax.set_xlabel("Time (s)")
     ax.set_ylabel("dF/F (ratio)")
     ax.margins(x=0)
     return ax
+
+
+def _legend(ax: Axes) -> None:
+    """Put the legend above the axes, where it hides nothing."""
+    ax.legend(loc="lower right", bbox_to_anchor=(1, 1), ncols=4, frameon=False, borderaxespad=0.2)
 
 
 def _table(analysis: Analysis, *columns: str) -> pd.DataFrame:
