@@ -10,6 +10,7 @@ from qtpy.QtWidgets import (
     QComboBox,
     QDoubleSpinBox,
     QGridLayout,
+    QHBoxLayout,
     QLabel,
     QLineEdit,
     QSizePolicy,
@@ -108,9 +109,11 @@ class RoiForm(QWidget):
             grid.addWidget(self._boxes[2 * row], row, 1)
             grid.addWidget(QLabel("to", self), row, 2)
             grid.addWidget(self._boxes[2 * row + 1], row, 3)
-        grid.addWidget(self._in, 0, 4, 2, 1, Qt.AlignmentFlag.AlignVCenter)
+        last = QHBoxLayout()
+        last.addWidget(self._note, 1)
+        last.addWidget(self._in)
         grid.addWidget(QLabel("Note", self), 2, 0)
-        grid.addWidget(self._note, 2, 1, 1, 4)
+        grid.addLayout(last, 2, 1, 1, 3)
         for box in self._boxes:
             box.valueChanged.connect(self._on_number)
         self._in.currentIndexChanged.connect(self._on_units)

@@ -23,6 +23,8 @@ if TYPE_CHECKING:
 
 __all__ = ["RoiPanel"]
 
+_GLYPH_WIDTH = 30
+
 
 class RoiPanel(Section):
     """Table of ROIs, in step with the selection in the ROI layer, and what to do with them.
@@ -69,7 +71,6 @@ class RoiPanel(Section):
         self._more = push_button(
             "▾", "roi_menu_button", "Other new ROIs; copy ROIs to other files", self._on_more, self
         )
-        self._more.setMaximumWidth(28)
         draw = push_button(
             "Draw",
             "draw_roi",
@@ -80,17 +81,23 @@ class RoiPanel(Section):
         self._delete = push_button(
             "Delete", "delete_roi", "Delete the selected ROIs (Del)", self._on_delete, self
         )
-        self._undo = push_button("Undo", "undo", "", self.undo, self)
-        self._redo = push_button("Redo", "redo", "", self.redo, self)
+        self._undo = push_button("↶", "undo", "", self.undo, self)
+        self._redo = push_button("↷", "redo", "", self.redo, self)
         buttons = QHBoxLayout()
         buttons.setSpacing(4)
         for button in (new, self._more, draw, self._delete, self._undo, self._redo):
-            buttons.addWidget(button, 0 if button is self._more else 1)
+            is_glyph = button in (self._more, self._undo, self._redo)
+            if is_glyph:
+                button.setFixedWidth(_GLYPH_WIDTH)
+            buttons.addWidget(button, 0 if is_glyph else 1)
+        self._undo.setAccessibleName("Undo")
+        self._redo.setAccessibleName("Redo")
+        self._more.setAccessibleName("More")
         # Above the table, so that they are in sight however long it is.
         self.body.addLayout(buttons)
+        self.body.addWidget(self._unusable)
         self.body.addWidget(self._table, 1)
         self.body.addWidget(self._form)
-        self.body.addWidget(self._unusable)
         self._table.picked.connect(self._on_picked)
         self._table.delete_asked.connect(self._on_delete)
         self._table.edit_ended.connect(self._on_edit_ended)
