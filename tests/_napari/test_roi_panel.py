@@ -195,6 +195,13 @@ def test_a_change_elsewhere_leaves_what_is_being_typed(screen: Screen) -> None:
     assert screen.acq.rois[roi_id].geometry == RectRoiBounds(150, 400, 10, 50)
 
 
+def test_a_number_changes_only_its_own_edge(screen: Screen) -> None:
+    roi_id = screen.add(RectRoiBounds(100, 300, 10, 50))
+    screen.acq.rois.edit(roi_id, RectRoiBounds(100, 400, 10, 50))  # the form does not know yet
+    screen.box("position_start").setValue(20)
+    assert screen.acq.rois[roi_id].geometry == RectRoiBounds(100, 400, 20, 50)
+
+
 def test_only_one_selected_roi_can_be_edited(screen: Screen) -> None:
     first = screen.add(RectRoiBounds(0, 100, 0, 10))
     second = screen.add(RectRoiBounds(200, 300, 0, 10))

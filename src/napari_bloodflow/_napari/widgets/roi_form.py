@@ -85,6 +85,7 @@ class RoiForm(QWidget):
         self.setObjectName("roi_form")
         self._acq: AcqImage | None = None
         self._roi: Roi | None = None
+        self._shown = [0, 0, 0, 0]  # lines and pixels, as last written to the boxes
         self._is_showing = False
         self._in = QComboBox(self)
         self._in.setObjectName("roi_units")
@@ -156,6 +157,7 @@ class RoiForm(QWidget):
                 box.setSingleStep(step)
                 box.setRange(0, self._size(place) * step)
                 box.setValue(number * step)
+                self._shown[place] = number
             if is_other or not (self._note.hasFocus() and self._note.isModified()):
                 self._note.setText("" if roi is None else roi.note)
         finally:
@@ -181,12 +183,15 @@ class RoiForm(QWidget):
             self._show(is_other=True)
 
     def _on_number(self) -> None:
-        acq, roi = self._acq, self._roi
-        if self._is_showing or acq is None or roi is None or roi.roi_id not in acq.rois:
+        acq = self._acq
+        roi = None if acq is None or self._roi is None else acq.rois.get(self._roi.roi_id)
+        if self._is_showing or acq is None or roi is None:
             return
-        numbers = [
-            round(box.value() / step) for box, step in zip(self._boxes, self._steps(), strict=True)
-        ]
+        numbers = list(_numbers(roi.geometry))
+        for place, (box, step) in enumerate(zip(self._boxes, self._steps(), strict=True)):
+            # The others may have been changed elsewhere since they were shown.
+            if (number := round(box.value() / step)) != self._shown[place]:
+                numbers[place] = number
         try:
             acq.rois.edit(roi.roi_id, _geometry(roi, numbers))
         except ValueError as error:
