@@ -25,6 +25,7 @@ __all__ = [
     "RoiShapeType",
     "ShapeKey",
     "Unusable",
+    "bounding_box",
     "drag_corner",
     "geometry_from_shape",
     "line_from_vertices",
@@ -137,6 +138,22 @@ def geometry_from_shape(
         return _rectangle(points, image_bounds)
     article = "an" if shape_type[:1] in tuple("aeiou") else "a"
     return Unusable(f"{article} {shape_type}")
+
+
+def bounding_box(vertices: ArrayLike, image_bounds: ImageBounds) -> RectRoiBounds | Unusable:
+    """Return the smallest rectangle around a shape, in whole pixels and cut to the image.
+
+    Parameters
+    ----------
+    vertices : array-like, shape (n, 2) or (n, more)
+        In data coordinates; of more than two coordinates the last two count.
+    image_bounds : ImageBounds
+        Size of the image.
+    """
+    points = _plane(vertices)
+    if not len(points) or not np.isfinite(points).all():
+        return Unusable("a shape with missing coordinates", is_noise=True)
+    return _rectangle(np.array([points.min(axis=0), points.max(axis=0)]), image_bounds)
 
 
 def reaches_outside(shape_type: str, vertices: ArrayLike, image_bounds: ImageBounds) -> bool:

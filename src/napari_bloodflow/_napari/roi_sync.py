@@ -12,6 +12,7 @@ from psygnal import Signal
 
 from napari_bloodflow._napari.roi_geometry import (
     Unusable,
+    bounding_box,
     drag_corner,
     geometry_from_shape,
     match_shapes,
@@ -194,6 +195,40 @@ class RoiSync:
             ]
             with self._occupied():
                 self._push(is_safe=True)
+
+    def use_bounding_boxes(self) -> tuple[int, ...]:
+        """Turn the unusable shapes into rectangles around them.
+
+        A shape that was a rectangular ROI gives that one its new outline; others become new ROIs.
+        Lines, and shapes of which too little is inside the image, stay as they are.
+
+        Returns
+        -------
+        tuple of int
+            Ids of the ROIs that were changed or made.
+        """
+        if not (self._can_write and self._has_expected_count):
+            return ()
+        boxed: list[int] = []
+        with self._occupied():
+            with self._rois.batch():
+                for place, held in enumerate(self._held):
+                    roi = self._roi_of(held)
+                    if not held.reason or isinstance(roi, LineROI):
+                        continue
+                    box = bounding_box(self._layer.data[place], self._rois.image_bounds)
+                    if isinstance(box, Unusable):
+                        continue
+                    if roi is None:
+                        roi = self._rois.create(box)
+                    else:
+                        self._rois.edit(roi.roi_id, box)
+                    boxed.append(roi.roi_id)
+                    # A key that no shape has gets it drawn anew.
+                    self._held[place] = _Held(roi.roi_id, ("", b""))
+            self._push(is_safe=True)
+        self._announce()
+        return tuple(boxed)
 
     def refresh_line_widths(self) -> None:
         """Draw lines as thick as the present zoom asks for; call it after a zoom."""

@@ -31,6 +31,7 @@ from napari_bloodflow._napari.layers import (
     shown_contrast,
 )
 from napari_bloodflow._napari.roi_sync import RoiSync
+from napari_bloodflow._napari.session_script import SessionScript
 from napari_bloodflow._napari.undo import (
     bind_undo_keys,
     redo_edit,
@@ -95,7 +96,7 @@ class ShownAcquisition:
         return [*self.layers, *self.overlays]
 
 
-class ViewerSession:
+class ViewerSession(SessionScript):
     """What a viewer shows of ours. It lives as long as its viewer.
 
     Parameters
@@ -715,7 +716,8 @@ def open_in_viewer(path: str | Path, viewer: ViewerModel | None = None) -> Viewe
     Returns
     -------
     ViewerSession
-        With ``.acq``, ``.viewer``, ``.image_layers`` and ``.roi_layer`` of the file.
+        With ``.acq``, ``.viewer``, ``.image_layers`` and ``.roi_layer`` of the file, and
+        ``.run()``, ``.plot()`` and ``.screenshot()`` for scripts and notebooks.
 
     Raises
     ------

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple
 
 import numpy as np
 from pydantic import ValidationInfo, field_validator
@@ -25,9 +25,9 @@ from napari_bloodflow.analysis.kernels.heart_rate import (
     window_attenuation,
 )
 from napari_bloodflow.analysis.kernels.heart_rate_classic import classic_heart_rate
-from napari_bloodflow.analysis.kernels.spectrum import on_even_grid
+from napari_bloodflow.analysis.kernels.spectrum import lomb_power_even, on_even_grid
 from napari_bloodflow.analysis.provenance import PROVENANCE_KEY, make_provenance, run_stamp
-from napari_bloodflow.errors import AnalysisError
+from napari_bloodflow.errors import AnalysisError, BloodflowError
 from napari_bloodflow.schema import field
 
 if TYPE_CHECKING:
@@ -35,11 +35,18 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-__all__ = ["HeartRateAnalysis", "HeartRateParams", "velocity_trace"]
+__all__ = [
+    "HeartRateAnalysis",
+    "HeartRateParams",
+    "VelocitySpectrum",
+    "velocity_spectrum",
+    "velocity_trace",
+]
 
 _BAND, _CLASSIC, _SEGMENTS = "Heart rate", "Lomb-Scargle and Welch", "Segments"
 _MIN_TRACKED_PART = 0.2
 _MAX_WINDOW_PERIODS = 0.5
+_NUM_FREQUENCIES = 1024
 
 
 def _number(default: float, display_name: str, **more: Any) -> Any:
@@ -178,6 +185,54 @@ def velocity_trace(
     if not len(table):
         raise AnalysisError(f"the table of {parent.analysis_name} is empty")
     return columns[0], columns[1]
+
+
+class VelocitySpectrum(NamedTuple):
+    """The spectrum in which a heart rate is sought.
+
+    Parameters
+    ----------
+    bpm : ndarray, shape (1024,)
+        Rates, from half the lowest of the band to one and a half times its highest.
+    power : ndarray, shape (1024,)
+        Part of the variance that a sine of this rate explains, 0 to 1.
+    """
+
+    bpm: NDArray[np.float64]
+    power: NDArray[np.float64]
+
+
+def velocity_spectrum(analysis: Analysis) -> VelocitySpectrum | None:
+    """Compute the spectrum of the velocity that a heart rate is derived from.
+
+    Parameters
+    ----------
+    analysis : Analysis
+        A heart rate; its velocity is looked up in the same file.
+
+    Returns
+    -------
+    VelocitySpectrum or None
+        None if the velocity is gone, or its table or the band cannot be used.
+    """
+    parent, params = analysis.parent, analysis.detection_params
+    if parent is None or parent.result.table is None:
+        return None
+    try:
+        inputs = ParentInputs(parent.key.analysis_name, parent.detection_params, parent.result)
+        step_s, even = on_even_grid(*velocity_trace(inputs))
+        low_hz, high_hz = float(params["bpm_min"]) / 60, float(params["bpm_max"]) / 60
+    except (BloodflowError, KeyError, TypeError, ValueError):
+        return None
+    # Room on both sides shows whether a peak is at the edge of the band.
+    low_hz, high_hz = low_hz / 2, min(1.5 * high_hz, 0.5 / step_s)
+    pulse = pulse_of(even, step_s)
+    is_valid = np.isfinite(pulse)
+    if not low_hz < high_hz or not np.any(pulse[is_valid]):
+        return None
+    filled = np.where(is_valid, pulse, 0.0)[None]
+    power = lomb_power_even(filled, 1.0 * is_valid[None], step_s, low_hz, high_hz, _NUM_FREQUENCIES)
+    return VelocitySpectrum(60 * np.linspace(low_hz, high_hz, _NUM_FREQUENCIES), power[0])
 
 
 def _window_s(inputs: AnalysisInputs, step_s: float) -> float:

@@ -1,4 +1,8 @@
-"""Figures of results for papers and reports, by matplotlib (the ``plot`` extra)."""
+"""Figures for papers and reports, by matplotlib (the ``plot`` extra).
+
+All functions take the axes to draw on, or make a new figure that needs no display; all axes have
+units.
+"""
 
 from __future__ import annotations
 
@@ -6,79 +10,78 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from napari_bloodflow.export.axes import line_at, new_axes, save_figure
+from napari_bloodflow.export.result_figures import (
+    plot_diameter,
+    plot_events,
+    plot_heart_rate,
+    plot_heart_rate_spectrum,
+    plot_intensity,
+    plot_velocity,
+)
+
 if TYPE_CHECKING:
-    from pathlib import Path
+    from collections.abc import Callable
 
     from matplotlib.axes import Axes
-    from numpy.typing import ArrayLike
 
     from napari_bloodflow.acquisition.acq_image import AcqImage
     from napari_bloodflow.analysis.accuracy_atlas import AccuracyAtlas
     from napari_bloodflow.analysis.base import Analysis
 
-__all__ = ["line_at", "plot_accuracy", "plot_kymograph", "plot_velocity", "save_figure"]
+__all__ = [
+    "line_at",
+    "plot_accuracy",
+    "plot_diameter",
+    "plot_events",
+    "plot_heart_rate",
+    "plot_heart_rate_spectrum",
+    "plot_intensity",
+    "plot_kymograph",
+    "plot_result",
+    "plot_velocity",
+    "save_figure",
+]
+
+_FIGURES: dict[str, Callable[..., Axes]] = {
+    "radon_velocity": plot_velocity,
+    "diameter": plot_diameter,
+    "heart_rate": plot_heart_rate,
+    "event": plot_events,
+    "sum_intensity": plot_intensity,
+}
 
 
-def plot_velocity(
-    analysis: Analysis,
-    ax: Axes | None = None,
-    *,
-    color: str = "#0072b2",
-    show_rejected: bool = False,
-) -> Axes:
-    """Plot a velocity trace; windows that were not measured are gaps.
-
-    Results with error bars have the 95 % interval of the accepted windows as a band.
+def plot_result(analysis: Analysis, ax: Axes | None = None, **options: Any) -> Axes:
+    """Plot the result of an analysis in the way of its kind.
 
     Parameters
     ----------
     analysis : Analysis
-        A `radon_velocity` analysis with a result.
+        With a result.
     ax : matplotlib.axes.Axes, optional
         Where; a new figure by default.
-    color : str
-        Colour of the trace and its band.
-    show_rejected : bool
-        Mark the estimates of rejected windows in grey, where the result has them. The velocity
-        axis follows the accepted windows, so marks far from them are outside.
+    **options
+        Of the function for its kind: `plot_velocity`, `plot_diameter`, `plot_heart_rate`,
+        `plot_events` or `plot_intensity`.
 
     Returns
     -------
     matplotlib.axes.Axes
-        With time and velocity in the units of the result.
+        With the units of the result.
 
     Raises
     ------
     ValueError
-        If the analysis has no table.
+        If the kind has no figure, or there is nothing to plot.
     """
-    table = analysis.result.table
-    if table is None:
-        raise ValueError(f"{analysis.key} has no result to plot")
-    ax = ax or _new_axes(8, 3)
-    velocity_unit = analysis.result.summary.get("velocity_unit", "um/s")
-    time_unit = "s" if velocity_unit.endswith("/s") else "lines"
-    ax.plot(table["time_s"], table["velocity"], color=color, linewidth=0.8)
-    time = table["time_s"].to_numpy(np.float64)
-    accepted = np.isfinite(table["velocity"].to_numpy(np.float64))
-    if {"velocity_ci_low", "velocity_ci_high"} <= set(table.columns):
-        low = table["velocity_ci_low"].to_numpy(np.float64)
-        high = table["velocity_ci_high"].to_numpy(np.float64)
-        held = accepted & np.isfinite(low) & np.isfinite(high)
-        if held.any():
-            ax.fill_between(time, low, high, where=held, color=color, alpha=0.25, linewidth=0)
-    if show_rejected and "velocity_raw" in table.columns:
-        raw = table["velocity_raw"].to_numpy(np.float64)
-        rejected = ~accepted & np.isfinite(raw)
-        if accepted.any():
-            # Outliers would leave the trace a thin line.
-            ax.set_ylim(ax.get_ylim())
-        if rejected.any():
-            ax.plot(time[rejected], raw[rejected], ".", color="0.6", markersize=3, zorder=1)
-    ax.set_xlabel(f"Time ({time_unit})")
-    ax.set_ylabel(f"Velocity ({velocity_unit})")
-    ax.margins(x=0)
-    return ax
+    figure = _FIGURES.get(analysis.key.analysis_name)
+    if figure is None:
+        raise ValueError(
+            f"there is no figure for {analysis.key.analysis_name!r}; there is one for"
+            f" {', '.join(_FIGURES)}"
+        )
+    return figure(analysis, ax, **options)
 
 
 def plot_kymograph(acq: AcqImage, channel: int = 0, ax: Axes | None = None) -> Axes:
@@ -100,7 +103,7 @@ def plot_kymograph(acq: AcqImage, channel: int = 0, ax: Axes | None = None) -> A
     """
     from matplotlib.patches import Rectangle
 
-    ax = ax or _new_axes(8, 2.5)
+    ax = ax or new_axes(8, 2.5)
     plane, calibration = acq.images.get_slice(channel), acq.calibration
     # A figure has some thousand dots; more lines than that only cost time.
     step = max(1, plane.shape[0] // 4000)
@@ -143,7 +146,7 @@ def plot_accuracy(atlas: AccuracyAtlas, ax: Axes | None = None, *, tolerance: fl
     matplotlib.axes.Axes
         With speed in mm/s and errors in per cent of it, both logarithmic.
     """
-    ax = ax or _new_axes(6, 3.5)
+    ax = ax or new_axes(6, 3.5)
     speed = atlas.table["speed_mm_per_s"].to_numpy(np.float64)
     for name, label, style in (
         ("median_error", "median", "-"),
@@ -168,36 +171,3 @@ def plot_accuracy(atlas: AccuracyAtlas, ax: Axes | None = None, *, tolerance: fl
     )
     ax.legend(frameon=False)
     return ax
-
-
-def line_at(ax: Axes, times: ArrayLike, values: ArrayLike, label: str) -> None:
-    """Add a thin reference line, such as a known truth."""
-    ax.plot(times, values, color="black", linewidth=0.6, alpha=0.6, label=label)
-    ax.legend(loc="upper right", frameon=False)
-
-
-def save_figure(ax: Axes, path: Path, *, dpi: int = 150) -> None:
-    """Write the figure of some axes; the extension says the format (png, svg, pdf).
-
-    Parameters
-    ----------
-    ax : matplotlib.axes.Axes
-        Any axes of the figure.
-    path : pathlib.Path
-        Where to.
-    dpi : int
-        Dots per inch of a pixel format.
-    """
-    figure = ax.get_figure(root=True)
-    if figure is not None:
-        figure.savefig(path, dpi=dpi)
-
-
-def _new_axes(width: float, height: float) -> Axes:
-    # The object interface needs no display and leaves no figure registered with pyplot.
-    from matplotlib.backends.backend_agg import FigureCanvasAgg
-    from matplotlib.figure import Figure
-
-    figure = Figure(figsize=(width, height), layout="constrained")
-    FigureCanvasAgg(figure)
-    return figure.add_subplot()

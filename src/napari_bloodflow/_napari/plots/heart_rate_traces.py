@@ -9,11 +9,7 @@ import numpy as np
 from napari_bloodflow._napari.plots.plot_model import Mark, PlotModel, Trace
 from napari_bloodflow._napari.plots.result_traces import first_line_s
 from napari_bloodflow._napari.roi_style import roi_color
-from napari_bloodflow.analysis.base import ParentInputs
-from napari_bloodflow.analysis.heart_rate import velocity_trace
-from napari_bloodflow.analysis.kernels.heart_rate import pulse_of
-from napari_bloodflow.analysis.kernels.spectrum import lomb_power_even, on_even_grid
-from napari_bloodflow.errors import BloodflowError
+from napari_bloodflow.analysis.heart_rate import velocity_spectrum
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -26,7 +22,6 @@ if TYPE_CHECKING:
 __all__ = ["rate_plot_model", "spectrum_plot_model"]
 
 _NORMAL_95 = 1.96
-_NUM_FREQUENCIES = 1024
 
 
 def rate_plot_model(acq: AcqImage, analyses: Iterable[Analysis]) -> PlotModel:
@@ -98,28 +93,13 @@ def spectrum_plot_model(acq: AcqImage, analyses: Iterable[Analysis]) -> PlotMode
 
 
 def _spectrum(acq: AcqImage, analysis: Analysis) -> Trace | None:
-    parent, params = analysis.parent, analysis.detection_params
-    if parent is None or parent.result.table is None:
+    spectrum = velocity_spectrum(analysis)
+    if spectrum is None:
         return None
-    try:
-        inputs = ParentInputs(parent.key.analysis_name, parent.detection_params, parent.result)
-        step_s, even = on_even_grid(*velocity_trace(inputs))
-        low_hz, high_hz = float(params["bpm_min"]) / 60, float(params["bpm_max"]) / 60
-    except (BloodflowError, KeyError, TypeError, ValueError):
-        return None
-    # Room on both sides shows whether a peak is at the edge of the band.
-    low_hz, high_hz = low_hz / 2, min(1.5 * high_hz, 0.5 / step_s)
-    pulse = pulse_of(even, step_s)
-    is_valid = np.isfinite(pulse)
-    if not low_hz < high_hz or not np.any(pulse[is_valid]):
-        return None
-    filled = np.where(is_valid, pulse, 0.0)[None]
-    power = lomb_power_even(filled, 1.0 * is_valid[None], step_s, low_hz, high_hz, _NUM_FREQUENCIES)
-    bpm = 60 * np.linspace(low_hz, high_hz, _NUM_FREQUENCIES)
     return Trace(
-        x=bpm,
-        y=power[0],
-        status=np.full(bpm.size, "ok", dtype=object),
+        x=spectrum.bpm,
+        y=spectrum.power,
+        status=np.full(spectrum.bpm.size, "ok", dtype=object),
         label=_label(acq, analysis),
         color=roi_color(analysis.key.roi_id),
         x_unit="bpm",

@@ -40,23 +40,26 @@ class AcquisitionDock(SessionDock):
         super().__init__(napari_viewer)
         self.setObjectName("acquisition_dock")
         session = self._session
-        # napari adds an empty stretch below a dock that does not ask for the height.
         self.setSizePolicy(QSizePolicy.Policy.Preferred, QSizePolicy.Policy.Preferred)
         self._empty = EmptyPanel(session)
         self._file = FilePanel(session)
         self._rois = RoiPanel(session)
         self._save = SavePanel(session)
-        self._of_kymographs = (CalibrationPanel(session), DisplayPanel(session))
+        calibration, display = CalibrationPanel(session), DisplayPanel(session)
+        self._of_kymographs = (calibration, display)
         self._panels = (
             self._file,
-            *self._of_kymographs,
+            calibration,
             self._rois,
             ProblemsPanel(session),
             SciTiffPanel(session),
+            display,
             self._save,
         )
         self._rois.said.connect(self._save.say)
         self._pages = QStackedWidget(self)
+        # napari adds an empty stretch below a dock of which no part asks for the height.
+        self._pages.setSizePolicy(QSizePolicy.Policy.Preferred, QSizePolicy.Policy.Expanding)
         self._pages.addWidget(self._empty)
         self._pages.addWidget(self._make_page())
         layout = QVBoxLayout(self)

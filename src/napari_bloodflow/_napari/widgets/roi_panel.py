@@ -1,4 +1,4 @@
-"""The ROIs of the active acquisition: table, new, draw, delete; undo and redo."""
+"""The ROIs of the active acquisition: table, numbers, new, draw, delete; undo and redo."""
 
 from __future__ import annotations
 
@@ -9,6 +9,8 @@ from qtpy.QtWidgets import QHBoxLayout, QMessageBox, QWidget
 
 from napari_bloodflow._napari.undo import redo_edit, undo_edit
 from napari_bloodflow._napari.widgets.parts import Notice, Section, push_button
+from napari_bloodflow._napari.widgets.roi_form import RoiForm
+from napari_bloodflow._napari.widgets.roi_menu import RoiMenu
 from napari_bloodflow._napari.widgets.roi_rows import roi_rows
 from napari_bloodflow._napari.widgets.roi_table import RoiTableModel, RoiTableView
 from napari_bloodflow.acquisition.history import name_rois
@@ -20,6 +22,8 @@ if TYPE_CHECKING:
     from napari_bloodflow.acquisition.acq_image import AcqImage
 
 __all__ = ["RoiPanel"]
+
+_GLYPH_WIDTH = 30
 
 
 class RoiPanel(Section):
@@ -49,9 +53,23 @@ class RoiPanel(Section):
         self._to_delete: tuple[AcqImage, tuple[int, ...]] | None = None
         self._model = RoiTableModel(self)
         self._table = RoiTableView(self._model, self)
+        self._form = RoiForm(self)
         self._unusable = Notice("unusable_shapes", "alert", self)
+        self._unusable.add_button(
+            push_button(
+                "Use their boxes",
+                "use_bounding_boxes",
+                "Turn the grey shapes into rectangles around them",
+                self._on_boxes,
+                self,
+            )
+        )
         new = push_button(
             "New", "new_roi", "Add a ROI that covers the whole image", self._on_new, self
+        )
+        self._menu = RoiMenu(session, self)
+        self._more = push_button(
+            "▾", "roi_menu_button", "Other new ROIs; copy ROIs to other files", self._on_more, self
         )
         draw = push_button(
             "Draw",
@@ -63,20 +81,31 @@ class RoiPanel(Section):
         self._delete = push_button(
             "Delete", "delete_roi", "Delete the selected ROIs (Del)", self._on_delete, self
         )
-        self._undo = push_button("Undo", "undo", "", self.undo, self)
-        self._redo = push_button("Redo", "redo", "", self.redo, self)
+        self._undo = push_button("↶", "undo", "", self.undo, self)
+        self._redo = push_button("↷", "redo", "", self.redo, self)
         buttons = QHBoxLayout()
         buttons.setSpacing(4)
-        for button in (new, draw, self._delete, self._undo, self._redo):
-            buttons.addWidget(button, 1)
+        for button in (new, self._more, draw, self._delete, self._undo, self._redo):
+            is_glyph = button in (self._more, self._undo, self._redo)
+            if is_glyph:
+                button.setFixedWidth(_GLYPH_WIDTH)
+            buttons.addWidget(button, 0 if is_glyph else 1)
+        self._undo.setAccessibleName("Undo")
+        self._redo.setAccessibleName("Redo")
+        self._more.setAccessibleName("More")
         # Above the table, so that they are in sight however long it is.
         self.body.addLayout(buttons)
-        self.body.addWidget(self._table, 1)
         self.body.addWidget(self._unusable)
+        self.body.addWidget(self._table, 1)
+        self.body.addWidget(self._form)
         self._table.picked.connect(self._on_picked)
         self._table.delete_asked.connect(self._on_delete)
         self._table.edit_ended.connect(self._on_edit_ended)
         self._model.renamed.connect(self._on_renamed)
+        self._form.said.connect(self.said)
+        self._menu.said.connect(self.said)
+        self._menu.created.connect(self._on_created)
+        self._menu.line_asked.connect(self._on_draw_line)
 
     # ---- showing
 
@@ -86,6 +115,7 @@ class RoiPanel(Section):
         if active is None:
             self._shown_acq = None
             self._table.show_rows([], is_other=True)
+            self._form.show_roi(None, None)
             return
         acq = active.acq
         is_other = acq is not self._shown_acq
@@ -101,8 +131,9 @@ class RoiPanel(Section):
         self._refresh_buttons()
 
     def _refresh_buttons(self) -> None:
-        acq = self._session.acq
-        self._delete.setEnabled(bool(self._table.selected_roi_ids))
+        acq, chosen = self._session.acq, self._table.selected_roi_ids
+        self._delete.setEnabled(bool(chosen))
+        self._form.show_roi(acq, chosen[0] if len(chosen) == 1 else None)
         undo, redo = ("", "") if acq is None else (acq.history.undo_text, acq.history.redo_text)
         self._undo.setEnabled(bool(undo))
         self._redo.setEnabled(bool(redo))
@@ -150,12 +181,42 @@ class RoiPanel(Section):
         if active is None:
             return
         roi = active.acq.rois.create()
-        self._select_in_layer(active, (roi.roi_id,))
-        self.refresh()
-        self._table.follow((roi.roi_id,))
+        self._on_created(roi.roi_id)
         self.said.emit(f"ROI {roi.roi_id} covers the whole image; drag its corners to resize it.")
 
+    def _on_created(self, roi_id: int) -> None:
+        """Select a ROI that was just made."""
+        active = self._session.active
+        if active is not None:
+            self._select_in_layer(active, (roi_id,))
+            self.refresh()
+            self._table.follow((roi_id,))
+            self._refresh_buttons()
+
+    def _on_more(self) -> None:
+        self._menu.offer(self._table.selected_roi_ids)
+        self._menu.popup(self._more.mapToGlobal(self._more.rect().bottomLeft()))
+
+    def _on_boxes(self) -> None:
+        active = self._session.active
+        if active is None or active.sync is None:
+            return
+        boxed = active.sync.use_bounding_boxes()
+        self.refresh()
+        self.said.emit(
+            f"{name_rois(boxed)} {'is a rectangle' if len(boxed) == 1 else 'are rectangles'} now."
+            if boxed
+            else "Lines, and shapes with too little inside the image, cannot be rectangles."
+        )
+
     def _on_draw(self) -> None:
+        self._arm("add_rectangle", "Drag a rectangle on the kymograph.")
+
+    def _on_draw_line(self) -> None:
+        self._arm("add_line", "Drag a line on the kymograph.")
+
+    def _arm(self, mode: str, sentence: str) -> None:
+        """Take up a drawing tool of the ROI layer."""
         active = self._session.active
         if active is None:
             return
@@ -163,8 +224,8 @@ class RoiPanel(Section):
             self._session.show_layers(active)
         if active.roi_layer is not None:
             self._session.viewer.layers.selection.active = active.roi_layer
-            active.roi_layer.mode = "add_rectangle"
-            self.said.emit("Drag a rectangle on the kymograph.")
+            active.roi_layer.mode = mode
+            self.said.emit(sentence)
 
     def _on_delete(self) -> None:
         acq, roi_ids = self._session.acq, self._table.selected_roi_ids

@@ -10,6 +10,7 @@ from qtpy.QtWidgets import (
     QAbstractItemDelegate,
     QAbstractItemView,
     QHeaderView,
+    QSizePolicy,
     QStyledItemDelegate,
     QStyleOptionViewItem,
     QTableView,
@@ -234,6 +235,8 @@ class RoiTableView(QTableView):
         self.setShowGrid(False)
         self.setTabKeyNavigation(False)
         self.setMinimumHeight(112)
+        # Its own hint is higher than a dock in a small window has room for.
+        self.setSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Ignored)
         vertical = QHeaderView(Qt.Orientation.Vertical, self)
         self.setVerticalHeader(vertical)
         vertical.hide()
