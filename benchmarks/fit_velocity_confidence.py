@@ -1,7 +1,8 @@
 """Fit the constants of the velocity's confidence and error bars; print them.
 
 The training set holds records of every suite and of random mixtures of all difficulties, drawn from
-seeds of their own. It takes some minutes. Paste what is printed into ``analysis/kernels/lag_confidence.py``.
+seeds of their own. It takes some minutes. Paste what is printed into
+``analysis/kernels/lag_confidence.py``.
 
     python benchmarks/fit_velocity_confidence.py
 """
@@ -58,29 +59,21 @@ _FURTHER = (
     ),
 )
 
-# The suites by name count more than their number, and those most that differ from the others by
-# little that can be seen in a peak.
+# The suites by name count more than their number.
 _MIXTURE = "mixture"
 _SUITE_WEIGHT = 5.0
-_WEIGHTS = {
-    "G1 spread 5 %": 40.0,
-    "G1 spread 0.02": 40.0,
-    "G2 spread 0.05": 40.0,
-    "G3 spread 0.05": 40.0,
-    "G1 flicker": 15.0,
-    "G1 SNR 2": 15.0,
-    "G2 SNR 1": 15.0,
-}
 # A standing window that seems to move does more harm than one that is left out.
 _WRONG_SLOW_WEIGHT = 5.0
 
-# Part of the accepted windows of every suite whose interval should hold the truth. The level of the
-# quantile is moved suite by suite until it does, as far as the features can tell suites apart.
+# Part of the accepted windows of every suite whose interval should hold the truth, in slow, middle
+# and fast flow (bounds in lines crossed per line). The level of the quantile is moved group by group
+# until it does, as far as the features can tell groups apart.
 _COVERED = 0.953
-_LEVELS = (0.3, 0.995)
+_LEVELS = (0.8, 0.99)
 _LEVEL_ROUNDS = 22
 _LEVEL_GAIN = 0.8
 _FEWEST_WINDOWS = 60
+_SPEEDS = (0.01, 0.08)
 
 
 def measure(suite: Suite, record: Record) -> LagWindows:
@@ -138,6 +131,7 @@ class Training(NamedTuple):
     error: NDArray[np.float64]
     tolerated: NDArray[np.float64]
     suite: NDArray[np.str_]
+    speed: NDArray[np.int64]
 
 
 def training_sets() -> tuple[Training, Training]:
@@ -179,6 +173,7 @@ def split(suite: Suite, truth: NDArray[np.float64], found: LagWindows) -> tuple[
     size = np.abs(found.displacement_px)
     tolerated = error / tolerance_px(found.displacement_px, suite.window)
     name = np.full(error.size, suite.name, "U24")
+    speed = np.digitize(size / suite.num_columns, _SPEEDS)
     usable = np.isfinite(size) & (found.curvature < 0)
     is_slow = size * suite.window < SLOW_PX
     fast = Training(
@@ -186,8 +181,11 @@ def split(suite: Suite, truth: NDArray[np.float64], found: LagWindows) -> tuple[
         error / np.maximum(size, 1e-9),
         tolerated,
         name,
+        speed,
     )
-    slow = Training(slow_features(found, suite.window), error * suite.window, tolerated, name)
+    slow = Training(
+        slow_features(found, suite.window), error * suite.window, tolerated, name, 0 * speed
+    )
     return (
         Training(*(column[usable & ~is_slow] for column in fast)),
         Training(*(column[usable & is_slow] for column in slow)),
@@ -255,12 +253,12 @@ def fit_width(
     x: NDArray[np.float64],
     log_error: NDArray[np.float64],
     suite: NDArray[np.str_],
+    speed: NDArray[np.int64],
 ) -> NDArray[np.float64]:
-    """Coefficients of the half width that covers alike in all suites."""
-    names, label, count = np.unique(suite, return_inverse=True, return_counts=True)
-    weight = np.array(
-        [1.0 if name == _MIXTURE else _WEIGHTS.get(str(name), _SUITE_WEIGHT) for name in names]
-    )[label]
+    """Coefficients of the half width that covers alike in all suites and speeds."""
+    weight = np.where(suite == _MIXTURE, 1.0, _SUITE_WEIGHT)
+    groups = np.char.add(suite, speed.astype(str))
+    names, label, count = np.unique(groups, return_inverse=True, return_counts=True)
     level = np.full(names.size, _COVERED)
     found = fit_quantile(x, log_error, level[label], weight)
     for _ in range(_LEVEL_ROUNDS):
@@ -281,7 +279,7 @@ def fit(data: Training, *, is_slow: bool) -> tuple[NDArray[np.float64], NDArray[
     odds = fit_logistic(data.x, right, weight)
     accepted = (1 / (1 + np.exp(-(data.x @ odds))) > ACCEPTED) & np.isfinite(data.error)
     log_error = np.log(np.maximum(data.error[accepted], 1e-6))
-    return odds, fit_width(data.x[accepted], log_error, data.suite[accepted])
+    return odds, fit_width(data.x[accepted], log_error, data.suite[accepted], data.speed[accepted])
 
 
 def report(moving: Training, slow: Training) -> None:
