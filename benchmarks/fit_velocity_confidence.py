@@ -66,7 +66,7 @@ _SUITE_WEIGHT = 5.0
 _WRONG_SLOW_WEIGHT = 5.0
 
 # Part of the accepted windows of every suite whose interval should hold the truth, in slow, middle
-# and fast flow (bounds in lines crossed per line). The level of the quantile is moved group by group
+# and fast flow (bounds in ROI widths per line). The level of the quantile is moved group by group
 # until it does, as far as the features can tell groups apart.
 _COVERED = 0.953
 _LEVELS = (0.8, 0.99)
