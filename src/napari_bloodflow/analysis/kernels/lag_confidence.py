@@ -37,110 +37,141 @@ _SLOW_TOLERANCE_PX = 1.0
 _TOLERANCE = 0.1
 
 # Relative half width that no interval goes below: what rounding and interpolation leave.
-_LEAST_WIDTH = 1e-4
+_LEAST_WIDTH = 2e-5
 
 # Fitted: one constant for each column of `features`, and of `slow_features`.
 _LOG_ODDS = np.array(
     [
-        -2.28017,
-        0.019176,
-        -3.07536,
-        -2.90929,
-        1.03614,
-        0.448054,
-        -2.01679,
-        0.171826,
-        2.08858,
-        -0.0210036,
-        -0.54005,
-        -0.168599,
-        0.534409,
-        -0.0817835,
-        0.121888,
-        -0.120855,
-        -0.695441,
-        -0.0652216,
-        -0.681478,
-        -1.12765,
-        -0.351813,
-        0.447258,
-        1.61705,
-        1.0646,
-        0.339843,
-        -0.360552,
-        -0.649205,
-        0.203408,
-        0.155634,
-        -0.0869464,
-        -0.20076,
-        0.153984,
-        -0.311569,
+        -2.51563,
+        -0.00167538,
+        -2.61946,
+        -3.24712,
+        1.5164,
+        0.293604,
+        -2.60787,
+        1.15211,
+        1.71081,
+        -0.294743,
+        -0.631194,
+        -0.211701,
+        -1.65779,
+        -0.0754739,
+        0.181683,
+        -0.0130331,
+        -0.665757,
+        0.173964,
+        -0.531362,
+        -3.12765,
+        -0.580933,
+        0.563869,
+        -1.82239,
+        2.43367,
+        0.445833,
+        -0.228615,
+        -2.61685,
+        0.23313,
+        0.184494,
+        -0.13231,
+        -0.204068,
+        0.0582308,
+        -0.196291,
+        -0.603843,
+        -0.0399499,
+        1.34347,
+        -0.0854634,
+        0.349484,
+        0.119769,
+        -0.0759005,
+        3.11157,
+        0.698237,
+        0.516372,
+        -0.0502119,
+        -0.266783,
+        0.0414741,
+        0.129476,
+        -0.0947543,
+        0.745128,
+        -0.308949,
+        -0.957503,
+        0.397169,
+        0.0356726,
+        0.678324,
     ]
 )
 _LOG_WIDTH = np.array(
     [
-        0.377282,
-        0.493169,
-        -1.2983,
-        -0.422476,
-        -0.633007,
-        0.0541593,
-        -0.638628,
-        0.0142647,
-        -0.320717,
-        -0.0733896,
-        0.0821607,
-        0.0611938,
-        1.10346,
-        0.0547433,
-        0.0966407,
-        -0.00652597,
-        0.0890618,
-        -0.17376,
-        -0.320213,
-        -0.105031,
-        -0.0354554,
-        0.0932026,
-        1.04555,
-        -0.0297403,
-        -0.198278,
-        0.0505136,
-        -0.0292068,
-        0.326112,
-        -0.118859,
-        -0.0229752,
-        0.046093,
-        -0.0267711,
-        -0.0990875,
+        -9.59792,
+        -1.32334,
+        -2.1237,
+        0.838285,
+        1.59285,
+        0.264316,
+        0.793659,
+        -1.89666,
+        -0.540866,
+        0.529454,
+        0.177757,
+        0.273708,
+        2.22618,
+        0.0922828,
+        0.141798,
+        -0.151964,
+        -0.236477,
+        -0.944995,
+        -0.600818,
+        0.92904,
+        0.607203,
+        -0.0296415,
+        -1.3698,
+        -0.810931,
+        -0.757765,
+        0.205811,
+        -0.707949,
+        0.372863,
+        -0.151377,
+        -0.12151,
+        0.0116104,
+        -0.100541,
+        -0.450351,
+        0.843062,
+        0.867806,
+        0.478003,
+        0.0839672,
+        -0.376829,
+        0.547832,
+        -0.0749201,
+        2.27037,
+        0.983179,
+        0.136036,
+        0.156584,
+        0.149518,
+        -0.154368,
+        -0.113289,
+        -0.0405152,
+        2.90325,
+        -0.124813,
+        1.56809,
+        -1.08095,
+        1.46814,
+        -1.73106,
     ]
 )
 _SLOW_LOG_ODDS = np.array(
     [
-        -2.22551,
-        0.394324,
-        -3.78895,
-        -9.1851,
-        0.760219,
-        -0.291487,
-        -1.65558,
-        2.73539,
-        2.33371,
-        -5.82299,
+        -1.95543,
+        -2.65052,
+        -0.534987,
+        -2.5406,
+        -0.0465019,
+        -0.574239,
+        -0.0694967,
+        2.85752,
+        0.20551,
+        -0.245843,
     ]
 )
 _SLOW_LOG_WIDTH = np.array(
-    [
-        -0.0302494,
-        1.9666,
-        -1.04521,
-        -0.955122,
-        0.58549,
-        0.336746,
-        -0.303472,
-        2.10182,
-        0.356295,
-        1.95984,
-    ]
+    [3.06669, 1.74496, 0.642011, -2.43369, 0.129597, 0.583644, 0.111743, 6.54948, -0.143933, 2.0827]
 )
 
 
@@ -189,14 +220,25 @@ def features(windows: LagWindows, window_width: int, num_columns: int) -> NDArra
         noise = np.log(np.clip(1.0 - r, 1e-5, 1.0))
         lead = np.clip(windows.correlation - windows.second_correlation, -0.5, 1.0)
         decay = np.log(np.clip(windows.decay, 0.0, 1.0) + 1e-3)
+        drop = np.clip(windows.decay, -0.5, 1.0)
         slow = np.log(moved * window_width)
         fast = np.log(moved / num_columns)
         snr = np.log(np.clip(windows.snr, 0.5, 20.0))
+        # Logarithms of the lags that can be used, and of what lines in succession share.
+        usable = np.log(np.clip(num_columns / moved, 1.0, window_width))
+        shared = np.log(np.clip(1.0 - moved / num_columns, 0.1, 1.0))
+        # Not beyond the sizes that the formulas were fitted to.
+        lines = np.full(moved.size, np.log(np.clip(window_width, 16, 128) / 64))
     columns = [sigma, z, noise, lead, decay, slow, fast, snr]
     columns += [sigma**2, z**2, noise**2, lead**2, decay**2, slow**2, fast**2, snr**2]
     columns += [sigma * noise, sigma * z, sigma * lead, sigma * slow, sigma * fast, z * lead]
     columns += [noise * lead, noise * slow, noise * fast, lead * slow, lead * fast]
     columns += [decay * noise, decay * sigma, decay * slow, decay * fast, decay * lead]
+    columns += [lines, lines**2]
+    columns += [usable, usable**2, usable * noise, usable * sigma, usable * decay]
+    columns += [shared, shared**2, shared * noise, shared * sigma]
+    columns += [snr * noise, snr * sigma, snr * fast, snr * decay]
+    columns += [drop, drop**2, drop * noise, drop * slow, drop * fast, drop * sigma]
     return np.column_stack([np.ones_like(sigma), *columns])
 
 
@@ -234,7 +276,8 @@ class Certainty(NamedTuple):
     half_width_px : ndarray of float64
         Half the width of the 95 % interval around the speed, in px/line.
     confidence : ndarray of float64
-        Probability that the error is within `tolerance_px`; 0 in windows without a speed.
+        Probability that the error is within `tolerance_px`; 0 in windows without a speed. In
+        windows that hardly move it is kept low, as if errors were five times as frequent.
     """
 
     half_width_px: NDArray[np.float64]
