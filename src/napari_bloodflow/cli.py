@@ -75,7 +75,10 @@ def info(file: Path) -> None:
     click.echo(f"{acq.path}")
     sizes = " ".join(f"{axis}:{size}" for axis, size in images.sizes.items())
     click.echo(f"  image        {sizes} {images.dtype}, {plane.num_rows} lines")
+    click.echo(f"  axes         {images.axes_in_words}")
     click.echo(f"  calibration  {acq.calibration}")
+    for line in acq.calibration_report:
+        click.echo(f"    {line}")
     click.echo(f"  accepted     {'yes' if acq.accepted else 'no'}")
     click.echo(f"  ROIs         {acq.rois.num_rois}")
     for roi in acq.rois:

@@ -496,6 +496,22 @@ def test_the_calibration_and_its_source_are_shown_and_edited(bench: Bench, k05: 
     bench.wait(lambda: bench.cell(0, TIME) == "0–5.4")
 
 
+def test_where_the_calibration_comes_from_can_be_read(bench: Bench, k05: Path) -> None:
+    bench.open(k05)
+    bench.wait(lambda: "Rows are taken as time" in bench.text("calibration_axes"))
+    assert not bench.is_seen("calibration_report")
+    bench.click("calibration_sources_toggle", QToolButton)
+    assert bench.is_seen("calibration_report")
+    assert "does not say: line period and pixel size" in bench.text("calibration_report")
+    streaks = k05.with_name("streaks.tif")
+    write_tiff(moving_streaks(200, 30), streaks)
+    bench.open(streaks)
+    bench.wait(lambda: "Rows are time (from " in bench.text("calibration_axes"))
+    assert "line period and pixel size used" in bench.text("calibration_report")
+    bench.session.blinding.is_on = True  # notes name files
+    bench.wait(lambda: not bench.is_seen("calibration_sources"))
+
+
 def test_cancel_keeps_the_calibration(bench: Bench, k05: Path) -> None:
     acq = bench.open(k05)
     before = acq.calibration

@@ -102,6 +102,33 @@ def test_sources_of_one_image_that_disagree_are_shown(tmp_path: Path) -> None:
     assert all("not used" in line for line in acq.calibration_report)
 
 
+@pytest.mark.parametrize(
+    ("written", "said"),
+    [
+        ({"imagej": True, "metadata": {"yunit": "ms"}, "resolution": (2, 0.5)}, "time (from Im"),
+        (
+            {"imagej": True, "metadata": {"unit": "ms"}, "resolution": (2, 2)},
+            "gives the columns",
+        ),
+        ({}, "the file does not say"),
+    ],
+)
+def test_what_rows_are_and_who_says_so(
+    tmp_path: Path, written: dict[str, object], said: str
+) -> None:
+    path = tmp_path / "vessel.tif"
+    tifffile.imwrite(path, np.zeros((20, 10), np.uint16), **written)  # type: ignore[arg-type]
+    words = AcqImage(path).images.axes_in_words
+    assert words.startswith("rows are ")
+    assert said in words
+
+
+def test_frames_that_are_lines_are_rows_of_time(tmp_path: Path) -> None:
+    path = tmp_path / "vessel.ome.tif"
+    tifffile.imwrite(path, np.zeros((20, 1, 10), np.uint16), metadata={"axes": "TYX"}, ome=True)
+    assert AcqImage(path).images.axes_in_words.endswith("each frame of the file is one line")
+
+
 def test_what_no_source_says_is_in_the_report(tmp_path: Path) -> None:
     path = tmp_path / "plain.tif"
     tifffile.imwrite(path, np.zeros((20, 10), np.uint16), resolution=(72, 72), resolutionunit=2)

@@ -53,6 +53,15 @@ def test_scanimage(
     assert steps(path) == [("ScanImage", pytest.approx(dt_s), pytest.approx(dx_um))]
 
 
+@pytest.mark.parametrize("unit", ["ms", "ns", "us", "s", "min"])
+def test_columns_in_a_unit_of_time_are_no_length(path: Path, unit: str) -> None:
+    write(path, imagej=True, metadata={"unit": unit}, resolution=(2, 2))
+    header = read_tiff_header(path)
+    assert header.readings == ()
+    assert header.columns_in_time
+    assert any("time seems to run along the columns" in note for note in header.notes)
+
+
 def test_a_line_of_another_length_than_scanimage_says_is_noted(path: Path) -> None:
     write(path, (50, 10), software=SCANIMAGE)
     assert any("lines of 20 pixels" in note for note in read_tiff_header(path).notes)

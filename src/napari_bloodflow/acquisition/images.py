@@ -138,6 +138,21 @@ class AcqImages:
         return self.scitiff is None or self.scitiff.is_kymograph
 
     @property
+    def axes_in_words(self) -> str:
+        """What rows and columns are, and who says so: ``"rows are time (from ImageJ)"``."""
+        header = self._file_header
+        if not self.is_kymograph:
+            return "rows are not time (from SciTiff)"
+        source = next((r.source for r in header.readings if r.dt_s is not None), "")
+        if source:
+            return f"rows are time (from {source})"
+        if header.rows_are_frames:
+            return "rows are time: each frame of the file is one line"
+        if header.columns_in_time:
+            return "rows are taken as time, but the file gives the columns in a unit of time"
+        return "rows are taken as time; the file does not say"
+
+    @property
     def mask_channels(self) -> tuple[int, ...]:
         """Channels that hold a mask of another channel, to be shown as labels."""
         channels = () if self.scitiff is None else self.scitiff.channels

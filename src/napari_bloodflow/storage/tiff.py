@@ -61,6 +61,8 @@ class TiffHeader:
         Why SciTiff metadata that are there cannot be used, as a clause; or empty.
     stored : tuple
         Shape and axes as tifffile sees them.
+    columns_in_time : bool
+        Whether the file gives the step of the columns in a unit of time.
     """
 
     path: Path
@@ -74,11 +76,17 @@ class TiffHeader:
     scitiff: SciTiff | None = None
     scitiff_fault: str = ""
     stored: tuple[tuple[int, ...], str] = ((), "")
+    columns_in_time: bool = False
 
     @property
     def sizes(self) -> dict[str, int]:
         """Length by axis."""
         return dict(zip(self.axes, self.shape, strict=True))
+
+    @property
+    def rows_are_frames(self) -> bool:
+        """Whether each frame of the file is one line, as in line scans of LSM and FluoView."""
+        return "T" in self.stored[1] and "T" not in self.axes
 
 
 def read_tiff_header(path: Path) -> TiffHeader:
@@ -176,6 +184,7 @@ def _header(tif: tifffile.TiffFile, path: Path, file_size: int) -> TiffHeader:
         scitiff,
         fault,
         _stored(series),
+        found.columns_in_time,
     )
 
 

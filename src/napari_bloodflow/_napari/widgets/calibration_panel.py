@@ -8,7 +8,13 @@ from typing import TYPE_CHECKING
 from qtpy.QtCore import QLocale, Qt, Signal
 from qtpy.QtWidgets import QDoubleSpinBox, QFormLayout, QHBoxLayout, QVBoxLayout, QWidget
 
-from napari_bloodflow._napari.widgets.parts import Notice, Section, push_button, text_label
+from napari_bloodflow._napari.widgets.parts import (
+    Fold,
+    Notice,
+    Section,
+    push_button,
+    text_label,
+)
 from napari_bloodflow.acquisition.calibration_choice import combine_readings
 
 if TYPE_CHECKING:
@@ -160,6 +166,11 @@ class CalibrationPanel(Section):
         self._choice.chosen.connect(self._on_chosen)
         self._text = text_label("calibration_text", self, wraps=True)
         self._warning = Notice("calibration_warning", "alert", self)
+        self._axes = text_label("calibration_axes", self, wraps=True)
+        self._sources = Fold("calibration_sources", self)
+        self._sources.set_title("Where it comes from")
+        self._report = text_label("calibration_report", self._sources.content, wraps=True)
+        self._sources.body.addWidget(self._report)
         self._form = QWidget(self)
         self._form.setObjectName("calibration_form")
         self._dt_ms = StepBox("dt_ms", "ms/line", 1e6, self._form)
@@ -192,6 +203,8 @@ class CalibrationPanel(Section):
             box.valueChanged.connect(self._check)
         self.body.addWidget(self._warning)
         self.body.addWidget(self._text)
+        self.body.addWidget(self._axes)
+        self.body.addWidget(self._sources)
         self.body.addWidget(self._choice)
         self.body.addWidget(self._form)
         self._form.hide()
@@ -209,6 +222,11 @@ class CalibrationPanel(Section):
         self._text.setVisible(calibration.is_known)
         if calibration.is_known:
             self._text.setText(describe_calibration(calibration))
+        words = acq.images.axes_in_words
+        self._axes.setText(f"{words[0].upper()}{words[1:]}")
+        self._report.setText("\n".join(f"• {line}" for line in acq.calibration_report))
+        # Notes name the files that lie beside the image.
+        self._sources.setVisible(not self._session.blinding.is_on)
 
     def _on_chosen(self, number: int) -> None:
         acq = self._session.acq

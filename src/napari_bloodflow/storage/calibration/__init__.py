@@ -87,4 +87,5 @@ def read_calibration(
         notes=tuple(note for one in found for note in one.notes),
         date=dated.date,
         time=dated.time,
+        columns_in_time=any(one.columns_in_time for one in found),
     )

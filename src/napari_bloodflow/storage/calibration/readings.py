@@ -85,12 +85,15 @@ class CalibrationFindings:
         Day of the acquisition, ``"YYYYMMDD"``, or empty.
     time : str
         Local time of the acquisition, ``"HH:MM:SS"``, or empty.
+    columns_in_time : bool
+        Whether a source gives the step of the columns in a unit of time.
     """
 
     readings: tuple[CalibrationReading, ...] = ()
     notes: tuple[str, ...] = ()
     date: str = ""
     time: str = ""
+    columns_in_time: bool = False
 
 
 def length_to_um(value: float, unit: str) -> float | None:
@@ -166,6 +169,7 @@ class SourceReader:
         self.dx_um: float | None = None
         self.details: list[str] = []
         self.notes: list[str] = []
+        self.columns_in_time = False
 
     def take_dx(self, value: object, unit: str, field: str) -> None:
         """Take the size of a pixel, if there is one with a unit."""
@@ -193,6 +197,7 @@ class SourceReader:
             return None
         step = convert(number, unit)
         if step is None and quantity == "length" and time_to_s(1, unit) is not None:
+            self.columns_in_time = True
             self.notes.append(
                 f"{self.prefix}{field} is in {unit}: time seems to run along the columns of this"
                 " image, where rows are lines; transpose it, or set the calibration by hand"
@@ -212,7 +217,9 @@ class SourceReader:
         if self.dt_s is not None or self.dx_um is not None:
             detail = ", ".join(self.details)
             readings = (CalibrationReading(self.dt_s, self.dx_um, self.source, detail),)
-        return CalibrationFindings(readings, tuple(self.notes), date, time)
+        return CalibrationFindings(
+            readings, tuple(self.notes), date, time, columns_in_time=self.columns_in_time
+        )
 
 
 def between_frames(field: str) -> str:
@@ -252,7 +259,8 @@ def _clean_unit(unit: str) -> str:
 
 def _converted(value: float, unit: str, table: dict[str, tuple[float, float]]) -> float | None:
     name = _clean_unit(unit)
-    factor = table.get(name) or table.get(name.removesuffix("s"))
+    # Only words have a plural: "ms" is not many metres.
+    factor = table.get(name) or (table.get(name.removesuffix("s")) if len(name) > 2 else None)
     return None if factor is None else value * factor[0] / factor[1]
 
 
