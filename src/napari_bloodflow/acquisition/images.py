@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import hashlib
+from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from napari_bloodflow.acquisition.metadata import AcqImageHeader
 from napari_bloodflow.acquisition.roi import ImageBounds, RectRoiBounds
+from napari_bloodflow.storage.split_channels import other_channel_files
 from napari_bloodflow.storage.tiff import TiffPixels, read_tiff_header
 
 if TYPE_CHECKING:
@@ -185,10 +187,19 @@ class AcqImages:
         """
         return self._pixels.volume(channel)
 
+    @cached_property
+    def other_channel_files(self) -> tuple[Path, ...]:
+        """Files beside this one that hold the other channels of the same scan (``_C002.tif``)."""
+        return other_channel_files(self._file_header)
+
     @property
     def notes(self) -> tuple[str, ...]:
-        """Sentences about values of the file that were ignored."""
-        return self._file_header.notes
+        """Sentences about values of the file that were ignored, and about files beside it."""
+        beside = ", ".join(path.name for path in self.other_channel_files)
+        if not beside:
+            return self._file_header.notes
+        text = f"other channels of this scan lie beside it: {beside}; each is opened by itself"
+        return (*self._file_header.notes, text)
 
     def get_slice(self, channel: int = 0, z: int = 0, t: int = 0) -> NDArray[Any]:
         """Return one plane.
