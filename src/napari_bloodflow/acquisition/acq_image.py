@@ -76,7 +76,7 @@ class AcqImage:
     Parameters
     ----------
     path : path-like
-        A ``.tif`` or ``.tiff`` file. It is opened read-only and never written.
+        A ``.tif``, ``.tiff`` or ``.czi`` file. It is opened read-only and never written.
 
     Attributes
     ----------

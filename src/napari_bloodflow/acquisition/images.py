@@ -10,6 +10,7 @@ import numpy as np
 
 from napari_bloodflow.acquisition.metadata import AcqImageHeader
 from napari_bloodflow.acquisition.roi import ImageBounds, RectRoiBounds
+from napari_bloodflow.storage.czi import CZI_EXTENSIONS, CziPixels, read_czi_header
 from napari_bloodflow.storage.split_channels import other_channel_files
 from napari_bloodflow.storage.tiff import TiffPixels, read_tiff_header
 
@@ -32,7 +33,7 @@ class AcqImages:
     Parameters
     ----------
     path : pathlib.Path
-        A TIFF file.
+        A TIFF or CZI file.
 
     Raises
     ------
@@ -43,8 +44,13 @@ class AcqImages:
     """
 
     def __init__(self, path: Path) -> None:
-        self._file_header = read_tiff_header(path)
-        self._pixels = TiffPixels(self._file_header)
+        self._pixels: TiffPixels | CziPixels
+        if path.suffix.lower() in CZI_EXTENSIONS:
+            self._file_header = read_czi_header(path)
+            self._pixels = CziPixels(self._file_header)
+        else:
+            self._file_header = read_tiff_header(path)
+            self._pixels = TiffPixels(self._file_header)
         self._fingerprints: dict[tuple[int, int, int], str] = {}
         sizes = self._file_header.sizes
         self._header = AcqImageHeader(

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from napari_bloodflow.storage.czi import CZI_EXTENSIONS
 from napari_bloodflow.storage.sidecar import image_path_of_sidecar
 from napari_bloodflow.storage.tiff import TIFF_EXTENSIONS
 
 __all__ = ["SUPPORTED_EXTENSIONS", "image_path_of", "is_supported"]
 
-SUPPORTED_EXTENSIONS = TIFF_EXTENSIONS
+SUPPORTED_EXTENSIONS = (*TIFF_EXTENSIONS, *CZI_EXTENSIONS)
 """Extensions of images, lower case."""
 
 

@@ -10,7 +10,6 @@ import numpy as np
 
 from napari_bloodflow._version import __version__
 from napari_bloodflow.acquisition.calibration_choice import steps_of_header
-from napari_bloodflow.acquisition.paths import SUPPORTED_EXTENSIONS, is_supported
 from napari_bloodflow.errors import SaveError, UnsupportedFileError
 from napari_bloodflow.storage.atomic import may_exist, real_path
 from napari_bloodflow.storage.scitiff_write import (
@@ -21,7 +20,7 @@ from napari_bloodflow.storage.scitiff_write import (
     write_scitiff,
 )
 from napari_bloodflow.storage.sidecar import encode_sidecar, sidecar_path
-from napari_bloodflow.storage.tiff import read_tiff_header
+from napari_bloodflow.storage.tiff import TIFF_EXTENSIONS, read_tiff_header
 from napari_bloodflow.storage.units import is_writable_unit
 
 if TYPE_CHECKING:
@@ -87,8 +86,8 @@ def export_scitiff(
 
 
 def _check_target(path: Path, source: Path, *, overwrite: bool) -> None:
-    if not is_supported(path):
-        raise SaveError(path, f"is not a name of a TIFF file ({', '.join(SUPPORTED_EXTENSIONS)})")
+    if path.suffix.lower() not in TIFF_EXTENSIONS:
+        raise SaveError(path, f"is not a name of a TIFF file ({', '.join(TIFF_EXTENSIONS)})")
     if path == real_path(source):
         raise SaveError(path, "is the image itself, which is never written; choose another name")
     if not may_exist(path):

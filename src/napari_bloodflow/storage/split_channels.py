@@ -6,22 +6,24 @@ import re
 from typing import TYPE_CHECKING
 
 from napari_bloodflow.errors import ImageReadError
-from napari_bloodflow.storage.tiff import TiffHeader, read_tiff_header
+from napari_bloodflow.storage.tiff import read_tiff_header
 
 if TYPE_CHECKING:
     from pathlib import Path
+
+    from napari_bloodflow.storage.image_header import ImageHeader
 
 __all__ = ["other_channel_files"]
 
 _CHANNEL = re.compile(r"(?P<scan>.+_C)\d{3}(?P<end>\.tiff?)", re.IGNORECASE)
 
 
-def other_channel_files(header: TiffHeader) -> tuple[Path, ...]:
+def other_channel_files(header: ImageHeader) -> tuple[Path, ...]:
     """Return the files of the other channels of a scan, from the names and headers beside it.
 
     Parameters
     ----------
-    header : TiffHeader
+    header : ImageHeader
         Of ``<name>_C001.tif``.
 
     Returns
@@ -41,7 +43,7 @@ def other_channel_files(header: TiffHeader) -> tuple[Path, ...]:
     return tuple(path for path in beside if path != header.path and _fits(path, header))
 
 
-def _fits(path: Path, header: TiffHeader) -> bool:
+def _fits(path: Path, header: ImageHeader) -> bool:
     try:
         other = read_tiff_header(path)
     except (ImageReadError, OSError):

@@ -4,16 +4,16 @@ from __future__ import annotations
 
 import math
 import struct
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import tifffile
 
 from napari_bloodflow.errors import ImageReadError, UnknownPlaneError
-from napari_bloodflow.storage.calibration import CalibrationReading, read_calibration
+from napari_bloodflow.storage.calibration import read_calibration
+from napari_bloodflow.storage.image_header import ImageHeader
 from napari_bloodflow.storage.scitiff_model import InvalidSciTiff
-from napari_bloodflow.storage.scitiff_read import SciTiff, find_scitiff
+from napari_bloodflow.storage.scitiff_read import find_scitiff
 from napari_bloodflow.storage.tiff_guard import (
     check_decoded_size,
     check_structure,
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-__all__ = ["TIFF_EXTENSIONS", "TiffHeader", "TiffPixels", "read_tiff_header"]
+__all__ = ["TIFF_EXTENSIONS", "TiffPixels", "read_tiff_header"]
 
 TIFF_EXTENSIONS = (".tif", ".tiff")
 
@@ -35,61 +35,7 @@ _MAX_PLANES = 8
 """Decoded planes that are kept, enough for all channels of one z and t."""
 
 
-@dataclass(frozen=True, slots=True)
-class TiffHeader:
-    """What is known of an image without reading its pixels.
-
-    Parameters
-    ----------
-    path : pathlib.Path
-        The file.
-    axes : str
-        Axes of the array in the file, in its order, of ``TCZYX``, each at most once.
-    shape : tuple of int
-        Length of each axis.
-    dtype : numpy.dtype
-        Type of a pixel.
-    date, time : str
-        ``YYYYMMDD`` and ``HH:MM:SS`` of the acquisition, or empty.
-    readings : tuple of CalibrationReading
-        What the file says about its calibration, best source first.
-    notes : tuple of str
-        Sentences about values that were ignored.
-    scitiff : SciTiff or None
-        Metadata of a SciTiff file; `axes` and `shape` are then theirs, with the lines along Y.
-    scitiff_fault : str
-        Why SciTiff metadata that are there cannot be used, as a clause; or empty.
-    stored : tuple
-        Shape and axes as tifffile sees them.
-    columns_in_time : bool
-        Whether the file gives the step of the columns in a unit of time.
-    """
-
-    path: Path
-    axes: str
-    shape: tuple[int, ...]
-    dtype: np.dtype[Any]
-    date: str = ""
-    time: str = ""
-    readings: tuple[CalibrationReading, ...] = ()
-    notes: tuple[str, ...] = ()
-    scitiff: SciTiff | None = None
-    scitiff_fault: str = ""
-    stored: tuple[tuple[int, ...], str] = ((), "")
-    columns_in_time: bool = False
-
-    @property
-    def sizes(self) -> dict[str, int]:
-        """Length by axis."""
-        return dict(zip(self.axes, self.shape, strict=True))
-
-    @property
-    def rows_are_frames(self) -> bool:
-        """Whether each frame of the file is one line, as in line scans of LSM and FluoView."""
-        return "T" in self.stored[1] and "T" not in self.axes
-
-
-def read_tiff_header(path: Path) -> TiffHeader:
+def read_tiff_header(path: Path) -> ImageHeader:
     """Read shape, type, axes and calibration of a TIFF file.
 
     Parameters
@@ -99,7 +45,7 @@ def read_tiff_header(path: Path) -> TiffHeader:
 
     Returns
     -------
-    TiffHeader
+    ImageHeader
         Of the first series of the file.
 
     Raises
@@ -134,7 +80,7 @@ def read_tiff_header(path: Path) -> TiffHeader:
         raise ImageReadError(path, f"is a damaged TIFF file ({error})") from error
 
 
-def _header(tif: tifffile.TiffFile, path: Path, file_size: int) -> TiffHeader:
+def _header(tif: tifffile.TiffFile, path: Path, file_size: int) -> ImageHeader:
     if not tif.series:
         raise ImageReadError(path, "holds no image")
     series = tif.series[0]
@@ -172,7 +118,7 @@ def _header(tif: tifffile.TiffFile, path: Path, file_size: int) -> TiffHeader:
         readings = (scitiff.reading, *readings)
     if tif.is_ome and series.kind != "ome":
         notes += ("its OME-XML names other files, or is damaged; only this file is read",)
-    return TiffHeader(
+    return ImageHeader(
         path,
         axes,
         shape,
@@ -296,11 +242,11 @@ class TiffPixels:
 
     Parameters
     ----------
-    header : TiffHeader
+    header : ImageHeader
         As :func:`read_tiff_header` returns.
     """
 
-    def __init__(self, header: TiffHeader) -> None:
+    def __init__(self, header: ImageHeader) -> None:
         self._header = header
         self._array: NDArray[Any] | None = None
         self._planes: dict[tuple[tuple[str, int], ...], NDArray[Any]] = {}
@@ -335,16 +281,10 @@ class TiffPixels:
         ImageReadError
             If the pixels cannot be decoded.
         """
-        wanted = {"C": ("channel", channel), "Z": ("z", z), "T": ("t", t)}
-        for axis, (word, position) in wanted.items():
-            count = self._header.sizes.get(axis, 1)
-            if not 0 <= position < count:
-                have = "0 only" if count == 1 else f"0 to {count - 1}"
-                raise UnknownPlaneError(
-                    f"{self._header.path.name}: there is no {word} {position}; it has {word} {have}"
-                )
+        self._header.check_plane(channel, z, t)
+        wanted = {"C": channel, "Z": z, "T": t}
         axes = self._header.axes
-        index = {axis: wanted[axis][1] for axis in axes if axis in wanted}
+        index = {axis: wanted[axis] for axis in axes if axis in wanted}
         plane = self._read(index)
         return plane if axes.index("Y") < axes.index("X") else plane.T
 

@@ -75,7 +75,7 @@ class EmptyPanel(QWidget):
 
     def _on_open(self) -> None:
         path, _ = QFileDialog.getOpenFileName(
-            self, "Open kymograph", "", "Kymographs (*.tif *.tiff *.TIF *.TIFF)"
+            self, "Open kymograph", "", "Kymographs (*.tif *.tiff *.TIF *.TIFF *.czi)"
         )
         if not path:
             return
