@@ -84,6 +84,15 @@ def test_frames_keep_their_axes_and_their_interval_is_not_that_of_lines(tmp_path
 
 
 @needs_czi
+def test_a_frame_of_lines_does_not_say_what_its_rows_are(tmp_path: Path) -> None:
+    data = pixels(1, 1, 1, 20, 10)
+    images = AcqImage(write(tmp_path / "frame.czi", data)).images
+    assert images.dims == "YX"
+    np.testing.assert_array_equal(images.get_slice(), data[0, 0, 0])
+    assert images.axes_in_words == "rows are taken as time; the file does not say"
+
+
+@needs_czi
 def test_what_the_file_does_not_say_stays_unknown(tmp_path: Path) -> None:
     path = write(tmp_path / "scan.czi", pixels(30, 1, 1, 1, 10), dt_s="fast")
     acq = AcqImage(path)

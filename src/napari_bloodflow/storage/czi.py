@@ -98,7 +98,8 @@ def _header(czi: Any, path: Path, file_size: int) -> ImageHeader:
     num_planes = math.prod(sizes[axis] for axis in "TCZ")
     if num_planes > len(czi.filtered_subblock_directory):
         raise ImageReadError(path, f"is damaged: it claims {num_planes} planes, but has fewer")
-    stored = tuple(sizes[axis] for axis in "TCZYX"), "TCZYX"
+    stored_axes = "".join(axis for axis in "TCZYX" if axis in "YX" or sizes[axis] > 1)
+    stored = tuple(sizes[axis] for axis in stored_axes), stored_axes
     rows_are_frames = sizes["Y"] == 1 and sizes["T"] > 1
     if rows_are_frames:
         sizes["Y"] = sizes.pop("T")
