@@ -12,8 +12,8 @@ demo: env ## measure a sample kymograph, then open it in napari (without a displ
 	@$(BIN)/napari-bloodflow demo --out $(OUT)
 	@bash scripts/demo_window.sh $(OUT)
 
-test: lint ## all checks and all tests, GUI tests in a virtual display
-	@$(BIN)/pytest $(ARGS)
+test: lint ## all checks and all tests, GUI tests in virtual displays, two tests at a time
+	@$(BIN)/pytest -n 2 --dist worksteal $(ARGS)
 
 env: ## make .venv from the pinned requirements, or bring it up to date
 	@bash scripts/bootstrap.sh

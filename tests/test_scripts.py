@@ -16,7 +16,7 @@ def run(script: str, *arguments: object) -> None:
         [sys.executable, str(ROOT / "scripts" / script), *map(str, arguments)],
         capture_output=True,
         text=True,
-        timeout=240,
+        timeout=600,
         check=False,
     )
     assert done.returncode == 0, done.stderr

@@ -95,7 +95,7 @@ class Bench:
         return self.session.acq.name
 
     def wait(self, condition: Callable[[], bool]) -> None:
-        self.qtbot.waitUntil(condition, timeout=5000)
+        self.qtbot.waitUntil(condition, timeout=20_000)
 
     def find(self, name: str, kind: type[Any] = QPushButton) -> Any:
         widget = self.dock.findChild(kind, name)

@@ -6,13 +6,12 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pytest
-from qtpy.QtCore import QPoint, Qt
-from qtpy.QtTest import QTest
-from qtpy.QtWidgets import QApplication, QCheckBox, QOpenGLWidget, QSpinBox, QWidget
+from qtpy.QtWidgets import QApplication, QCheckBox, QSpinBox, QWidget
 
 from napari_bloodflow import AcqImage, RectRoiBounds, open_in_viewer
 from napari_bloodflow._napari.plots.trace_plot import TracePlot
 from napari_bloodflow.synthetic import moving_streaks, write_tiff
+from tests._napari.mouse import Mouse
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -24,7 +23,6 @@ if TYPE_CHECKING:
 
 pytestmark = pytest.mark.gui
 KEY = ("radon_velocity", 0, 1)
-LEFT, NO_KEY = Qt.MouseButton.LeftButton, Qt.KeyboardModifier.NoModifier
 
 
 class Screen:
@@ -52,13 +50,6 @@ class Screen:
     def mean(self) -> float:
         return self.plot.model.traces[0].mean
 
-    def at(self, row: float, column: float) -> QPoint:
-        order = list(self.viewer.dims.displayed)
-        world = np.array(self.session.image_layers[0].data_to_world((row, column)))[order]
-        camera, size = self.viewer.scene.camera, np.array(self.viewer.canvas.size)
-        y, x = (world - np.array(camera.center)[-2:]) * camera.zoom + size / 2
-        return QPoint(round(x), round(y))
-
 
 @pytest.fixture
 def screen(make_napari_viewer_proxy: Callable[..., Any], tmp_path: Path, qtbot: QtBot) -> Screen:
@@ -80,19 +71,14 @@ def test_the_plot_follows_a_dragged_roi_and_the_model_waits_for_the_release(
     assert layer is not None
     layer.mode = "select"
     layer.selected_data = {0}
-    (canvas,) = screen.dock.window().findChildren(QOpenGLWidget)
     before = screen.acq.analysis_set[KEY].result
-    start, stop = screen.at(700, 30), screen.at(3000, 30)
-    QTest.mouseMove(canvas, start)
-    QTest.mousePress(canvas, LEFT, NO_KEY, start)
-    for step in range(1, 9):
-        QTest.mouseMove(canvas, start + (stop - start) * (step / 8))
-        QApplication.processEvents()
-    qtbot.waitUntil(lambda: screen.mean > 800, timeout=20_000)
-    assert screen.plot.model.traces[0].x[0] > 2.0
+    mouse = Mouse(screen.session, screen.dock, qtbot)
+    mouse.pull((700, 30), (3000, 30))
+    qtbot.waitUntil(lambda: screen.plot.model.traces[0].x[0] > 2.0, timeout=20_000)
+    assert screen.mean > 800
     assert screen.acq.rois[1].bounds == RectRoiBounds(200, 1200, 10, 50)  # type: ignore[union-attr]
     assert screen.acq.analysis_set[KEY].result is before
-    QTest.mouseRelease(canvas, LEFT, NO_KEY, stop)
+    mouse.release((3000, 30))
     qtbot.waitUntil(lambda: screen.acq.analysis_set[KEY].result is not before, timeout=20_000)
     summary = screen.acq.analysis_set[KEY].result.summary
     assert summary["velocity_mean"] == pytest.approx(900, rel=0.03)

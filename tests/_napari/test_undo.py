@@ -10,23 +10,25 @@ import numpy as np
 import pytest
 from napari.components import ViewerModel
 from napari.layers import Labels, Shapes
-from qtpy.QtCore import QPoint, Qt
+from qtpy.QtCore import Qt
 from qtpy.QtTest import QTest
-from qtpy.QtWidgets import QApplication, QOpenGLWidget
+from qtpy.QtWidgets import QApplication
 
 from napari_bloodflow import AcqImage, RectRoiBounds
 from napari_bloodflow._napari.session import get_session
 from napari_bloodflow.synthetic import pulsatile_flow, write_tiff
+from tests._napari.mouse import NO_KEY, Mouse
 
 if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
+    from pytestqt.qtbot import QtBot
+
     from napari_bloodflow._napari.session import ViewerSession
 
 pytestmark = pytest.mark.gui
 PLUGIN = "napari-bloodflow"
-LEFT, NO_KEY = Qt.MouseButton.LeftButton, Qt.KeyboardModifier.NoModifier
 CTRL = Qt.KeyboardModifier.ControlModifier
 CTRL_SHIFT = CTRL | Qt.KeyboardModifier.ShiftModifier
 A = RectRoiBounds(100, 300, 2, 30)
@@ -35,9 +37,9 @@ A = RectRoiBounds(100, 300, 2, 30)
 class Hands:
     """A user with a mouse and a keyboard."""
 
-    def __init__(self, viewer: Any) -> None:
+    def __init__(self, viewer: Any, qtbot: QtBot) -> None:
         self.viewer = viewer
-        (self.canvas,) = viewer.window._qt_window.findChildren(QOpenGLWidget)
+        self.mouse = Mouse(self.session, viewer.window._qt_window, qtbot)
 
     @property
     def session(self) -> ViewerSession:
@@ -60,33 +62,14 @@ class Hands:
         self.viewer.layers.selection = {layer}
         QApplication.processEvents()
 
-    def at(self, row: float, column: float) -> QPoint:
-        order = list(self.viewer.dims.displayed)
-        world = np.array(self.session.image_layers[0].data_to_world((row, column)))[order]
-        camera, size = self.viewer.scene.camera, np.array(self.viewer.canvas.size)
-        y, x = (world - np.array(camera.center)[-2:]) * camera.zoom + size / 2
-        return QPoint(round(x), round(y))
-
-    def press(self, start: QPoint, stop: QPoint) -> None:
-        QTest.mouseMove(self.canvas, start)
-        QTest.mousePress(self.canvas, LEFT, NO_KEY, start)
-        for step in range(1, 6):
-            QTest.mouseMove(self.canvas, start + (stop - start) * (step / 5))
-            QApplication.processEvents()
-
-    def drag(self, start: QPoint, stop: QPoint) -> None:
-        self.press(start, stop)
-        QTest.mouseRelease(self.canvas, LEFT, NO_KEY, stop)
-        QApplication.processEvents()
-
     def draw(self, *corners: float) -> None:
         self.pick(self.roi_layer)
         self.roi_layer.mode = "add_rectangle"
-        self.drag(self.at(*corners[:2]), self.at(*corners[2:]))
+        self.mouse.drag(corners[:2], corners[2:])
         self.roi_layer.mode = "select"
 
     def key(self, key: Qt.Key, modifiers: Qt.KeyboardModifier = NO_KEY) -> str:
-        QTest.keyClick(self.canvas, key, modifiers)
+        QTest.keyClick(self.mouse.canvas, key, modifiers)
         QApplication.processEvents()
         return str(self.viewer.status)
 
@@ -98,11 +81,11 @@ class Hands:
 
 
 @pytest.fixture
-def hands(make_napari_viewer: Callable[..., Any]) -> Hands:
+def hands(make_napari_viewer: Callable[..., Any], qtbot: QtBot) -> Hands:
     viewer = make_napari_viewer(show=True)
     viewer.window.resize(1400, 900)
     QApplication.processEvents()
-    return Hands(viewer)
+    return Hands(viewer, qtbot)
 
 
 @pytest.fixture
@@ -119,7 +102,7 @@ def test_draw_move_and_delete_are_undone_and_done_again(hands: Hands, paths: lis
     hands.draw(200, 10, 500, 40)
     seen.append(acq.rois.snapshot())
     hands.roi_layer.selected_data = {0}
-    hands.drag(hands.at(350, 25), hands.at(450, 30))
+    hands.mouse.drag((350, 25), (450, 30))
     seen.append(acq.rois.snapshot())
     hands.key(Qt.Key.Key_Delete)
     seen.append(acq.rois.snapshot())
@@ -147,7 +130,7 @@ def test_a_drag_of_many_moves_is_one_step(hands: Hands, paths: list[Path]) -> No
     hands.pick(hands.roi_layer)
     hands.roi_layer.mode = "direct"
     hands.roi_layer.selected_data = {0}
-    hands.drag(hands.at(199.5, 9.5), hands.at(300, 20))
+    hands.mouse.drag((199.5, 9.5), (300, 20))
     assert acq.rois[1].geometry != RectRoiBounds(200, 500, 10, 40)
     assert hands.undo() == "Undone: resize ROI 1."
     assert acq.rois[1].geometry == RectRoiBounds(200, 500, 10, 40)
@@ -160,10 +143,10 @@ def test_nothing_is_undone_in_the_middle_of_a_drag(hands: Hands, paths: list[Pat
     hands.pick(hands.roi_layer)
     hands.roi_layer.mode = "select"
     hands.roi_layer.selected_data = {0}
-    hands.press(hands.at(350, 25), hands.at(450, 30))
+    hands.mouse.pull((350, 25), (450, 30))
     assert "finish the shape first" in hands.undo()
     assert "finish the shape first" in hands.redo()
-    QTest.mouseRelease(hands.canvas, LEFT, NO_KEY, hands.at(450, 30))
+    hands.mouse.release((450, 30))
     QApplication.processEvents()
     assert hands.undo() == "Undone: move ROI 1."
     assert acq.rois[1].geometry == RectRoiBounds(200, 500, 10, 40)

@@ -5,15 +5,13 @@ from __future__ import annotations
 import hashlib
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
 import pytest
-from qtpy.QtCore import QPoint, Qt
-from qtpy.QtTest import QTest
-from qtpy.QtWidgets import QApplication, QOpenGLWidget, QPushButton, QSpinBox
+from qtpy.QtWidgets import QApplication, QPushButton, QSpinBox
 
 from napari_bloodflow import AcqImage, RectROI
 from napari_bloodflow._napari.session import ViewerSession, get_session
 from napari_bloodflow.synthetic import moving_streaks, write_tiff
+from tests._napari.mouse import LEFT, Mouse
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -24,7 +22,6 @@ if TYPE_CHECKING:
 
 pytestmark = pytest.mark.gui
 PLUGIN = "napari-bloodflow"
-LEFT, NO_KEY = Qt.MouseButton.LeftButton, Qt.KeyboardModifier.NoModifier
 
 
 class Walker:
@@ -51,23 +48,9 @@ class Walker:
         assert acq is not None
         return acq
 
-    def at(self, row: float, column: float) -> QPoint:
-        """Return the point of the canvas that shows a pixel."""
-        order = list(self.viewer.dims.displayed)
-        world = np.array(self.session.image_layers[0].data_to_world((row, column)))[order]
-        camera, size = self.viewer.scene.camera, np.array(self.viewer.canvas.size)
-        y, x = (world - np.array(camera.center)[-2:]) * camera.zoom + size / 2
-        return QPoint(round(x), round(y))
-
-    def drag(self, start: QPoint, stop: QPoint) -> None:
-        (canvas,) = self.docks["Acquisition"].window().findChildren(QOpenGLWidget)
-        QTest.mouseMove(canvas, start)
-        QTest.mousePress(canvas, LEFT, NO_KEY, start)
-        for step in range(1, 6):
-            QTest.mouseMove(canvas, start + (stop - start) * (step / 5))
-            QApplication.processEvents()
-        QTest.mouseRelease(canvas, LEFT, NO_KEY, stop)
-        QApplication.processEvents()
+    @property
+    def mouse(self) -> Mouse:
+        return Mouse(self.session, self.docks["Acquisition"], self.qtbot)
 
     def find(self, kind: type, name: str) -> Any:
         for dock in self.docks.values():
@@ -122,7 +105,7 @@ def test_open_draw_measure_save_and_reopen(
     assert layer is not None
     walker.viewer.layers.selection.active = layer
     layer.mode = "add_rectangle"
-    walker.drag(walker.at(rows * 0.2, columns * 0.1), walker.at(rows * 0.7, columns * 0.9))
+    walker.mouse.drag((rows * 0.2, columns * 0.1), (rows * 0.7, columns * 0.9))
     assert acq.rois.num_rois == already + 1
     drawn = acq.rois[already + 1]
     assert isinstance(drawn, RectROI)
@@ -133,7 +116,7 @@ def test_open_draw_measure_save_and_reopen(
 
     layer.mode = "select"
     layer.selected_data = {already}
-    walker.drag(walker.at(rows * 0.5, columns * 0.5), walker.at(rows * 0.6, columns * 0.5))
+    walker.mouse.drag((rows * 0.5, columns * 0.5), (rows * 0.6, columns * 0.5))
     moved = acq.rois[drawn.roi_id]
     assert isinstance(moved, RectROI)
     assert moved.bounds.num_rows == box.num_rows
