@@ -373,12 +373,14 @@ class ViewerSession(SessionScript):
     def _take_in(self, shown: ShownAcquisition) -> None:
         self._shown.append(shown)
         shown.acq.reloaded.connect(self._on_reloaded)
+        shown.acq.axes_changed.connect(self._on_axes_changed)
         if shown.acq.problems:
             show_warning(self.blinding.clean(_summary_of_problems(shown.acq), shown.acq))
 
     def _forget(self, shown: ShownAcquisition) -> None:
         self._shown.remove(shown)
         shown.acq.reloaded.disconnect(self._on_reloaded)
+        shown.acq.axes_changed.disconnect(self._on_axes_changed)
         if self._active is shown:
             self._active = self._shown[-1] if self._shown else None
             self.active_changed.emit(self._active)
@@ -469,6 +471,16 @@ class ViewerSession(SessionScript):
                     events.colormap.blocker(self._on_contrast),
                 ):
                     show_contrast(layer, stored)
+
+    def _on_axes_changed(self) -> None:
+        """Show the image turned; ROIs follow by themselves."""
+        for shown in self._shown:
+            for layer in shown.image_layers:
+                if (mark := mark_of(layer)) is not None:
+                    layer.data = native_plane(shown.acq.images.get_slice(mark.channel))
+            shown.stretch = None
+            self._apply_stretch(shown)
+        self._reset_view()
 
     def _on_notice(self, text: str) -> None:
         self.viewer.status = text

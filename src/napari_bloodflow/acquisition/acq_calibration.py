@@ -44,6 +44,8 @@ class AcqCalibration:
         self._images = images
         self.source = self._saved_source = "none"
         self._choices: tuple[Calibration, ...] = ()
+        self._stored = AcqImageHeader()
+        self._is_stored_by_user = False
 
     @property
     def current(self) -> Calibration:
@@ -64,7 +66,12 @@ class AcqCalibration:
     def report(self) -> tuple[str, ...]:
         """Every calibration that was found, and what became of it, one line each."""
         images = self._images
-        return explain_readings(images.calibration_readings, images.notes, self.source)
+        lines = explain_readings(images.calibration_readings, images.notes, self.source)
+        return lines + tuple(
+            f"{reading.source}: {reading.detail} (not used: it is of the axes as the file has them)"
+            for reading in images.readings_in_file
+            if images.axes_swapped
+        )
 
     def problems(self) -> list[Problem]:
         """Return the doubts as problems, unless the user set the calibration by hand."""
@@ -80,35 +87,50 @@ class AcqCalibration:
 
     def load(self, state: SidecarState) -> None:
         """Choose a calibration, and note in the sidecar why it is not the one kept there."""
+        self._stored = AcqImageHeader()
+        state.section_values("image_header_metadata", self._stored)
+        self._is_stored_by_user = state.private.get("calibration_source") == "user"
+        if (doubt := self._choose()) is not None:
+            state.note("image_header_metadata", *doubt)
+        self.set_clean()
+        self._images.header.set_clean()
+
+    def follow_axes(self) -> None:
+        """Choose again after the axes were swapped.
+
+        One that was set by hand is of time and position, and is kept. All others are of the rows
+        and columns of the file.
+        """
+        if self.source != "user":
+            self._choose()
+
+    def _choose(self) -> tuple[str, str] | None:
+        """Fill in the header; return what is wrong with the sidecar's, and what was done."""
         header = self._images.header
         dt_s, dx_um, source = combine_readings(self._images.calibration_readings)
         header.update_values(calibration_patch(dt_s, dx_um))
         self.source = source
         self._choices = ()
-        of_file = self.current
-        stored = AcqImageHeader()
-        state.section_values("image_header_metadata", stored)
-        chosen_by_user = state.private.get("calibration_source") == "user"
+        of_file, chosen_by_user = self.current, self._is_stored_by_user
+        is_swapped = self._images.axes_swapped
+        stored = self._stored.with_axes_swapped() if is_swapped else self._stored
         of_sidecar = calibration_of_header(stored, "user" if chosen_by_user else "sidecar")
         if of_sidecar.is_known and (chosen_by_user or not of_file.is_known):
             self._images.replace_header(stored)
             self.source = of_sidecar.source
         elif chosen_by_user:
-            state.note(
-                "image_header_metadata",
+            return (
                 "the calibration that was entered by hand is gone; some programs reset it",
                 f"{'that of ' + of_file.source if of_file.is_known else 'none'} is used; enter it"
                 " again if it is wrong",
             )
         elif of_sidecar.is_known and (difference := disagreement(of_file, of_sidecar)):
             self._choices = (of_file, of_sidecar)
-            state.note(
-                "image_header_metadata",
+            return (
                 f"the image and the sidecar disagree: {difference}",
                 f"{of_file.source} is used; set the calibration by hand if the sidecar is right",
             )
-        self.set_clean()
-        header.set_clean()
+        return None
 
     @property
     def is_dirty(self) -> bool:
@@ -121,6 +143,8 @@ class AcqCalibration:
 
     def edited_fields(self) -> set[str]:
         """Return the fields of the header that are to be written, units with their steps."""
+        if self.source == "none" and self._saved_source not in {"none", "user"}:
+            return set()  # of other axes: what the sidecar says of its own is kept
         edited = self._images.header.changed_fields()
         if self.is_dirty:
             edited |= calibration_patch(None, None).keys()

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from napari_bloodflow.acquisition.merged_save import save_merged
-from napari_bloodflow.acquisition.sidecar_state import RenderedSidecar, SidecarState
+from napari_bloodflow.acquisition.sidecar_state import PRESENT_KEYS, RenderedSidecar, SidecarState
 from napari_bloodflow.errors import FilesChangedError, SaveError
 from napari_bloodflow.storage.atomic import back_up, read_if_there
 from napari_bloodflow.storage.sidecar import image_path_of_sidecar, sidecar_path
@@ -101,7 +101,8 @@ class AcqFiles:
             mine = None
             if is_edited:
                 mine = self.state.edited_content(rendered, self._models.edits(), analyses)
-                mine.private.pop("calibration_source", None)
+                for key in PRESENT_KEYS:
+                    mine.private.pop(key, None)
                 mine.private |= self._models.private_state(self.state)
             whole = self.state.render_tables(analyses, self._path) | contents
             report = save_merged(

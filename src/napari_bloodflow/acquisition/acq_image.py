@@ -59,6 +59,9 @@ class AcqImage(AcqSaving, AcqMeasuring):
         Emitted after any change of the model, and after a save.
     calibration_changed : psygnal.Signal
         Emitted with the new :class:`~napari_bloodflow.calibration.Calibration`.
+    axes_changed : psygnal.Signal
+        Emitted after the axes were swapped, before `calibration_changed`: the image, its size and
+        the places of all ROIs are others.
     reloaded : psygnal.Signal
         Emitted after everything was read from disk again, before `changed`.
 
@@ -70,6 +73,7 @@ class AcqImage(AcqSaving, AcqMeasuring):
         If there is no such file.
     """
 
+    axes_changed = Signal()
     calibration_changed = Signal(object)
     reloaded = Signal()
 
@@ -171,7 +175,32 @@ class AcqImage(AcqSaving, AcqMeasuring):
             self._models.accepted = bool(value)
             self.changed.emit()
 
-    # ---- calibration
+    # ---- axes and calibration
+
+    @property
+    def axes_swapped(self) -> bool:
+        """Whether time runs along the columns of the file, set by hand; the image is then turned.
+
+        ROIs keep their pixels. Results become stale. A calibration that was set by hand is kept;
+        any other is that of the rows and columns of the file, where it gives one. Kept in
+        ``<path>.bloodflow.json`` by the next save; ROIs are in ``<path>.json`` as other programs
+        need them, in rows and columns of the file. Can be undone.
+
+        Raises
+        ------
+        AxesError
+            (a ValueError) if a SciTiff file is to be swapped: its coordinates name its axes.
+        """
+        return self._images.axes_swapped
+
+    @axes_swapped.setter
+    def axes_swapped(self, value: bool) -> None:
+        if bool(value) != self._images.axes_swapped:
+            with self._quietly():
+                self._models.swap_axes()
+            self.axes_changed.emit()
+            self.calibration_changed.emit(self.calibration)
+            self.changed.emit()
 
     @property
     def calibration(self) -> Calibration:
@@ -356,9 +385,12 @@ class AcqImage(AcqSaving, AcqMeasuring):
         self._reload()
 
     def _reload(self) -> None:
+        axes_swapped = self.axes_swapped
         with self._quietly():
             self._files.read()
         self._history.clear()
+        if axes_swapped != self.axes_swapped:
+            self.axes_changed.emit()
         self.reloaded.emit()
         self.calibration_changed.emit(self.calibration)
         self.changed.emit()
@@ -408,6 +440,11 @@ class AcqImage(AcqSaving, AcqMeasuring):
     # ---- undo and redo
 
     def _restore_edits(self, state: EditState) -> None:
+        is_turned = state.axes_swapped != self.axes_swapped
+        if is_turned:
+            with self._quietly():
+                self._models.swap_axes()
+            self.axes_changed.emit()
         self._rois.restore(state.rois)
         self._models.experiment.update_values(state.experiment)
         self.accepted = state.accepted
@@ -418,7 +455,7 @@ class AcqImage(AcqSaving, AcqMeasuring):
                 self._analysis_set.updated.emit(key)
         present = self.header.get_values()
         patch = {name: value for name, value in state.header.items() if value != present[name]}
-        if patch or state.calibration_source != self._models.calibration.source:
+        if is_turned or patch or state.calibration_source != self._models.calibration.source:
             self._models.calibration.source = state.calibration_source
             with self._quietly():  # an edit would make the user the source
                 self.header.update_values(patch)

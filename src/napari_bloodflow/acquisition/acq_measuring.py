@@ -91,6 +91,7 @@ class AcqMeasuring:
             (box.row_start, box.row_stop, box.col_start, box.col_stop),
             (plane.num_rows, plane.num_columns),
             "" if channel is None else self._models.images.fingerprint(channel),
+            self._models.images.axes_swapped,
         )
 
     def _rectangle(self, roi_id: int) -> RectROI:

@@ -7,16 +7,19 @@ from typing import TYPE_CHECKING, Any
 from napari_bloodflow.acquisition.acq_calibration import AcqCalibration
 from napari_bloodflow.acquisition.contrast_table import ContrastTable
 from napari_bloodflow.acquisition.history import EditState
-from napari_bloodflow.acquisition.metadata import ExperimentMetadata
+from napari_bloodflow.acquisition.metadata import ExperimentMetadata, swapped_field
 from napari_bloodflow.acquisition.roi_set import RoiSet
+from napari_bloodflow.acquisition.sidecar_state import AXES_KEY
 from napari_bloodflow.acquisition.table_columns import own_columns
 from napari_bloodflow.acquisition.velocity_check import VelocityCheck
+from napari_bloodflow.errors import AxesError
 from napari_bloodflow.problems import Problem
 from napari_bloodflow.storage.tables import table_path
 
 if TYPE_CHECKING:
     from napari_bloodflow.acquisition.images import AcqImages
     from napari_bloodflow.acquisition.metadata import AcqImageHeader, MetadataSection
+    from napari_bloodflow.acquisition.roi import Roi
     from napari_bloodflow.acquisition.sidecar_state import RenderedSidecar, SidecarState
     from napari_bloodflow.analysis.analysis_set import AnalysisSet
     from napari_bloodflow.analysis.base import AnalysisSource
@@ -59,6 +62,7 @@ class AcqModels:
         self.velocity_check = VelocityCheck(analysis_set)
         self.calibration = AcqCalibration(images)
         self.accepted = self._saved_accepted = True
+        self._saved_axes_swapped = False
 
     @property
     def header(self) -> AcqImageHeader:
@@ -88,9 +92,28 @@ class AcqModels:
             or self.analysis_set.is_dirty
             or self.accepted != self._saved_accepted
             or self.calibration.is_dirty
+            or self.images.axes_swapped != self._saved_axes_swapped
             or self.contrast.is_dirty
             or any(section.is_dirty() for section in self.sections)
         )
+
+    # ---- axes
+
+    def swap_axes(self) -> None:
+        """Take the other axis of the file for time; ROIs keep their pixels.
+
+        Raises
+        ------
+        AxesError
+            (a ValueError) if the axes of the image cannot be swapped; nothing is changed then.
+        """
+        self.images.swap_axes()
+        self.rois.transpose()
+        self.calibration.follow_axes()
+
+    def _other_axes(self, roi: Roi) -> Roi:
+        """Return a ROI of the file as one of the image, or the other way round."""
+        return roi.with_geometry(roi.geometry.transposed) if self.images.axes_swapped else roi
 
     # ---- from the files
 
@@ -105,8 +128,9 @@ class AcqModels:
             The acquisition, for its analyses.
         """
         state.read()
+        self._load_axes(state)
         self._load_accepted(state)
-        self.rois.restore(state.load_rois(self.images.bounds))
+        self.rois.restore(map(self._other_axes, state.load_rois(self.images.bounds_in_file)))
         self.rois.set_clean()
         self.experiment.update_values(ExperimentMetadata().get_values())
         state.section_values("experiment_metadata", self.experiment)
@@ -121,6 +145,19 @@ class AcqModels:
         self._check_velocities(state)
         state.remember_results(self.analysis_set)
         self.analysis_set.set_clean()
+
+    def _load_axes(self, state: SidecarState) -> None:
+        wanted = state.private.get(AXES_KEY, False)
+        if not isinstance(wanted, bool):
+            state.note_private(AXES_KEY, f"is {wanted!r}, not true or false", "taken as false")
+            wanted = False
+        if wanted != self.images.axes_swapped:
+            try:
+                self.images.swap_axes()
+                self.rois.transpose()
+            except AxesError as error:
+                state.note_private(AXES_KEY, str(error), "the axes are those of the file")
+        self._saved_axes_swapped = self.images.axes_swapped
 
     def _load_accepted(self, state: SidecarState) -> None:
         accepted = state.document.get("accepted", True)
@@ -151,7 +188,7 @@ class AcqModels:
         """Return the JSON document with the present state in it."""
         return state.render(
             accepted=self.accepted,
-            rois=self.rois.snapshot(),
+            rois=[self._other_axes(roi) for roi in self.rois],
             sections=self._edited_sections(),
             contrast=self.contrast.to_dict(),
             analyses=self.analysis_set.as_list(),
@@ -165,6 +202,7 @@ class AcqModels:
             section.set_clean()
         self.contrast.set_clean()
         self._saved_accepted = self.accepted
+        self._saved_axes_swapped = self.images.axes_swapped
         self.calibration.set_clean()
 
     def edits(self) -> dict[str, Any]:
@@ -180,9 +218,12 @@ class AcqModels:
 
     def _edited_sections(self) -> dict[str, tuple[MetadataSection, set[str]]]:
         """Return the sections by their key in the document, with their edited fields."""
+        header, edited = self.header, self.calibration.edited_fields()
+        if self.images.axes_swapped:  # other programs know the axes of the file only
+            header, edited = header.with_axes_swapped(), {swapped_field(name) for name in edited}
         return {
             "experiment_metadata": (self.experiment, self.experiment.changed_fields()),
-            "image_header_metadata": (self.header, self.calibration.edited_fields()),
+            "image_header_metadata": (header, edited),
         }
 
     def private_state(self, state: SidecarState) -> dict[str, Any]:
@@ -190,6 +231,8 @@ class AcqModels:
         private: dict[str, Any] = {}
         if self.calibration.source == "user":
             private["calibration_source"] = "user"
+        if self.images.axes_swapped:
+            private[AXES_KEY] = True
         if state.strict_tables or "strict_tables" in state.private:
             private["strict_tables"] = state.strict_tables
         return private
@@ -204,5 +247,6 @@ class AcqModels:
             self.header.get_values(),
             self.calibration.source,
             self.accepted,
+            self.images.axes_swapped,
             {a.key: a.result for a in self.analysis_set if a.keeps_decisions and a.has_results},
         )

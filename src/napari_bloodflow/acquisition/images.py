@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from dataclasses import replace
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
@@ -10,6 +11,8 @@ import numpy as np
 
 from napari_bloodflow.acquisition.metadata import AcqImageHeader
 from napari_bloodflow.acquisition.roi import ImageBounds, RectRoiBounds
+from napari_bloodflow.errors import AxesError
+from napari_bloodflow.storage.calibration import SWAP_ADVICE
 from napari_bloodflow.storage.czi import CZI_EXTENSIONS, CziPixels, read_czi_header
 from napari_bloodflow.storage.split_channels import other_channel_files
 from napari_bloodflow.storage.tiff import TiffPixels, read_tiff_header
@@ -25,6 +28,9 @@ if TYPE_CHECKING:
 __all__ = ["AcqImages"]
 
 _FINGERPRINT_ROWS = 16
+_MAX_TURNED = 8
+"""Turned planes that are kept, enough for all channels of one z and t."""
+_OTHER_AXIS = str.maketrans("XY", "YX")
 
 
 class AcqImages:
@@ -51,7 +57,9 @@ class AcqImages:
         else:
             self._file_header = read_tiff_header(path)
             self._pixels = TiffPixels(self._file_header)
+        self._as_read = self._file_header
         self._fingerprints: dict[tuple[int, int, int], str] = {}
+        self._turned: dict[tuple[int, int, int], NDArray[Any]] = {}
         sizes = self._file_header.sizes
         self._header = AcqImageHeader(
             shape=str(tuple(self._file_header.shape)),
@@ -89,9 +97,53 @@ class AcqImages:
             }
         )
 
+    # ---- axes
+
+    @property
+    def axes_swapped(self) -> bool:
+        """Whether time runs along the columns of the file; planes are then turned."""
+        return self._file_header is not self._as_read
+
+    def swap_axes(self) -> None:
+        """Take the columns of the file for time and its rows for position, or the other way round.
+
+        What the file says about its calibration is of its own rows and columns, and goes with them.
+
+        Raises
+        ------
+        AxesError
+            (a ValueError) if it is a SciTiff file.
+        """
+        header = self._as_read
+        if header.scitiff is not None:
+            raise AxesError(
+                f"{self.name}: the axes of a SciTiff file are those of its coordinates, and cannot"
+                " be swapped here; all else works"
+            )
+        self._file_header = (
+            header
+            if self.axes_swapped
+            else replace(
+                header,
+                axes=header.axes.translate(_OTHER_AXIS),
+                readings=header.swapped_readings,
+                swapped_readings=header.readings,
+            )
+        )
+        self._fingerprints.clear()
+        self._turned.clear()
+
+    @property
+    def bounds_in_file(self) -> ImageBounds:
+        """Rows and columns of a plane as the file has them."""
+        return self.bounds.transposed if self.axes_swapped else self.bounds
+
     @property
     def sizes(self) -> dict[str, int]:
-        """Length of every axis of the file, ``{"C": 2, "Y": 4000, "X": 128}``."""
+        """Length of every axis of the file, ``{"C": 2, "Y": 4000, "X": 128}``.
+
+        Y is time and X is position: both letters are exchanged if the axes are swapped.
+        """
         return dict(self._file_header.sizes)
 
     @property
@@ -127,8 +179,17 @@ class AcqImages:
 
     @property
     def calibration_readings(self) -> tuple[CalibrationReading, ...]:
-        """What the file itself says about its calibration, best source first."""
+        """What the file itself says about its calibration, best source first.
+
+        If the axes are swapped, only steps that are given for that: in a unit of time for the
+        columns, or of length for the rows.
+        """
         return self._file_header.readings
+
+    @property
+    def readings_in_file(self) -> tuple[CalibrationReading, ...]:
+        """The same for the axes as the file has them."""
+        return self._as_read.readings
 
     @property
     def scitiff(self) -> SciTiff | None:
@@ -149,6 +210,8 @@ class AcqImages:
     def axes_in_words(self) -> str:
         """What rows and columns are, and who says so: ``"rows are time (from ImageJ)"``."""
         header = self._file_header
+        if self.axes_swapped:
+            return "columns are time (swapped by hand)"
         if not self.is_kymograph:
             return "rows are not time (from SciTiff)"
         source = next((r.source for r in header.readings if r.dt_s is not None), "")
@@ -196,16 +259,19 @@ class AcqImages:
     @cached_property
     def other_channel_files(self) -> tuple[Path, ...]:
         """Files beside this one that hold the other channels of the same scan (``_C002.tif``)."""
-        return other_channel_files(self._file_header)
+        return other_channel_files(self._as_read)
 
     @property
     def notes(self) -> tuple[str, ...]:
         """Sentences about values of the file that were ignored, and about files beside it."""
+        notes = self._file_header.notes
+        if self.axes_swapped:
+            notes = tuple(note for note in notes if SWAP_ADVICE not in note)
         beside = ", ".join(path.name for path in self.other_channel_files)
         if not beside:
-            return self._file_header.notes
+            return notes
         text = f"other channels of this scan lie beside it: {beside}; each is opened by itself"
-        return (*self._file_header.notes, text)
+        return (*notes, text)
 
     def get_slice(self, channel: int = 0, z: int = 0, t: int = 0) -> NDArray[Any]:
         """Return one plane.
@@ -225,7 +291,18 @@ class AcqImages:
         ValueError
             If the channel, z or t does not exist.
         """
-        return self._pixels.plane(channel=channel, z=z, t=t)
+        if not self.axes_swapped:
+            return self._pixels.plane(channel=channel, z=z, t=t)
+        key = (channel, z, t)
+        if key not in self._turned:
+            # Lines have to lie together in memory: each of them is read again and again.
+            plane = np.ascontiguousarray(self._pixels.plane(channel=channel, z=z, t=t).T)
+            plane.flags.writeable = False
+            while len(self._turned) >= _MAX_TURNED:
+                self._turned.pop(next(iter(self._turned)), None)
+            self._turned[key] = plane
+            return plane
+        return self._turned[key]
 
     def get_roi_rect_image(
         self, channel: int, bounds: RectRoiBounds, z: int = 0, t: int = 0
@@ -273,4 +350,5 @@ class AcqImages:
 
     def close(self) -> None:
         """Let go of the file; the next access opens it again."""
+        self._turned.clear()
         self._pixels.close()

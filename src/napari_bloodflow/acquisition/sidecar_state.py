@@ -41,7 +41,11 @@ if TYPE_CHECKING:
     from napari_bloodflow.acquisition.roi import ImageBounds, Roi
     from napari_bloodflow.analysis.base import Analysis, AnalysisSource
 
-__all__ = ["RenderedSidecar", "SidecarState", "table_columns"]
+__all__ = ["AXES_KEY", "PRESENT_KEYS", "RenderedSidecar", "SidecarState", "table_columns"]
+
+AXES_KEY = "axes_swapped"
+PRESENT_KEYS = frozenset({"calibration_source", AXES_KEY})
+"""Keys of our own file that are there only while they hold."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,9 +127,8 @@ class SidecarState:
         strict_tables = self._private.get("strict_tables", False)
         self.strict_tables = self._saved_strict_tables = strict_tables is True
         if not isinstance(strict_tables, bool):
-            what, action = f"is {strict_tables!r}, not true or false", "taken as false"
-            self.problems.append(Problem(self._private_path.name, "strict_tables", what, action))
-            self.needs_backup.add(self._private_path)
+            what = f"is {strict_tables!r}, not true or false"
+            self.note_private("strict_tables", what, "taken as false")
         if not private.understood:
             self.needs_backup.add(self._private_path)
         found = read_sidecar(self.path)
@@ -152,6 +155,11 @@ class SidecarState:
     def note(self, where: str, what: str, action: str) -> None:
         """Record a problem of the JSON."""
         self.problems.append(Problem(self.path.name, where, what, action))
+
+    def note_private(self, key: str, what: str, action: str) -> None:
+        """Record that an entry of our own file cannot be used; it will be replaced."""
+        self.problems.append(Problem(self._private_path.name, key, what, action))
+        self.needs_backup.add(self._private_path)
 
     def note_misshapen(self, key: str, expected: str, action: str) -> None:
         """Record that an entry is of another kind than the format says; it will be replaced."""
@@ -563,7 +571,7 @@ class SidecarState:
         """Return our own file, if there is anything to keep in it or it exists."""
         if not state and not self._private:
             return {}
-        kept = {k: v for k, v in self._private.items() if k != "calibration_source"}
+        kept = {k: v for k, v in self._private.items() if k not in PRESENT_KEYS}
         return {self._private_path: encode_sidecar({**kept, "version": 1, **state})}
 
     @property
