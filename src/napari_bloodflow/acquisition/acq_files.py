@@ -9,8 +9,10 @@ from typing import TYPE_CHECKING
 from napari_bloodflow.acquisition.merged_save import save_merged
 from napari_bloodflow.acquisition.sidecar_state import PRESENT_KEYS, RenderedSidecar, SidecarState
 from napari_bloodflow.errors import FilesChangedError, SaveError
-from napari_bloodflow.storage.atomic import back_up, read_if_there
+from napari_bloodflow.storage.array_pixels import write_plane
+from napari_bloodflow.storage.atomic import back_up, may_exist, read_if_there
 from napari_bloodflow.storage.sidecar import image_path_of_sidecar, sidecar_path
+from napari_bloodflow.storage.tiff import TIFF_EXTENSIONS
 from napari_bloodflow.storage.transaction import write_transaction
 
 if TYPE_CHECKING:
@@ -40,14 +42,19 @@ class AcqFiles:
         What is kept in the files.
     source : AnalysisSource
         The acquisition, for its analyses.
+    is_in_memory : bool
+        Whether the image has no file, and so no place for sidecar files.
     """
 
-    def __init__(self, path: Path, models: AcqModels, source: AnalysisSource) -> None:
+    def __init__(
+        self, path: Path, models: AcqModels, source: AnalysisSource, *, is_in_memory: bool = False
+    ) -> None:
         self._path = path
+        self.is_in_memory = is_in_memory
         self._models = models
         self._source = source
         self._past: deque[SidecarContent] = deque(maxlen=_REMEMBERED_SAVES)
-        self.state = SidecarState(path)
+        self.state = SidecarState(path, is_in_memory=is_in_memory)
 
     @property
     def is_dirty(self) -> bool:
@@ -61,7 +68,7 @@ class AcqFiles:
     def read(self) -> None:
         """Read the files into the models, again if another program is saving them meanwhile."""
         for _ in range(_READING_ATTEMPTS):
-            self.state = SidecarState(self._path)
+            self.state = SidecarState(self._path, is_in_memory=self.is_in_memory)
             self._models.load(self.state, self._source)
             if not self.state.is_torn():
                 break
@@ -141,10 +148,45 @@ class AcqFiles:
         contents = self.state.render_tables(self._models.analysis_set.as_list(), target)
         document = self._models.render(self.state).document
         contents[sidecar_path(target)] = self.state.encode(document)
+        return self._write_new(target, contents)
+
+    def save_as(self, target: Path) -> None:
+        """Write the image and the present state under another name; see :meth:`AcqImage.save_as`.
+
+        The calibration is kept as one that was set by hand: a TIFF file holds it rounded.
+        """
+        images, calibration = self._models.images, self._models.calibration.current
+        if images.sizes.keys() - {"Y", "X"} or images.scitiff is not None:
+            raise SaveError(target, "only an image of one plane can be saved so; export it instead")
+        if target.suffix.lower() not in TIFF_EXTENSIONS:
+            raise SaveError(target, f"is not a name of a TIFF file ({', '.join(TIFF_EXTENSIONS)})")
+        if may_exist(target):
+            raise SaveError(target, "exists already; choose another name")
+        private = self._models.private_state(self.state)
+        private.pop("array", None)
+        steps: tuple[float | None, float | None] = (None, None)
+        if calibration.is_known:
+            private["calibration_source"] = "user"
+            if not images.axes_swapped:
+                steps = calibration.dt_s, calibration.dx_um
+        contents = self.state.render_tables(self._models.analysis_set.as_list(), target)
+        document = self._models.render(self.state).document
+        contents[sidecar_path(target)] = self.state.encode(document)
+        contents |= SidecarState(target).render_private(private)
+        self._check_new(contents)
+        write_plane(target, images.plane_in_file, *steps)
+        write_transaction(target, contents, expected=dict.fromkeys(contents))
+
+    @classmethod
+    def _write_new(cls, target: Path, contents: dict[Path, bytes]) -> list[Path]:
+        cls._check_new(contents)
+        return write_transaction(target, contents, expected=dict.fromkeys(contents))
+
+    @staticmethod
+    def _check_new(contents: dict[Path, bytes]) -> None:
         for path in contents:
             if path.exists():
                 raise SaveError(path, "exists already; a copy never replaces a file")
-        return write_transaction(target, contents, expected=dict.fromkeys(contents))
 
     def _contents(self, rendered: RenderedSidecar) -> dict[Path, bytes]:
         contents = {self.state.path: self.state.encode(rendered.document)}

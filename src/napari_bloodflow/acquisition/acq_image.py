@@ -5,6 +5,7 @@ from __future__ import annotations
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+from uuid import uuid4
 
 from psygnal import Signal
 
@@ -26,9 +27,11 @@ from napari_bloodflow.acquisition.paths import SUPPORTED_EXTENSIONS, is_supporte
 from napari_bloodflow.acquisition.scitiff_layers import scitiff_problems
 from napari_bloodflow.analysis.analysis_set import AnalysisSet
 from napari_bloodflow.errors import UnsupportedFileError
+from napari_bloodflow.storage.array_pixels import ArrayPixels, ArrayPlane
+from napari_bloodflow.storage.calibration import CalibrationReading
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Sequence
 
     from numpy.typing import NDArray
 
@@ -85,16 +88,101 @@ class AcqImage(AcqSaving, AcqMeasuring):
                 self._path,
                 f"the extension {self._path.suffix!r} is not supported; supported are {supported}",
             )
-        self._models = AcqModels(AcqImages(self._path), AnalysisSet(self))
+        self._set_up(AcqImages(self._path))
+
+    def _set_up(self, images: AcqImages, *, is_in_memory: bool = False) -> None:
+        self._models = AcqModels(images, AnalysisSet(self))
         self._images = self._models.images
         self._rois = self._models.rois
         self._analysis_set = self._models.analysis_set
-        self._files = AcqFiles(self._path, self._models, self)
+        self._files = AcqFiles(self._path, self._models, self, is_in_memory=is_in_memory)
         self._is_loading = False
         self._connect()
         self._history = EditHistory(self._models.capture, self._restore_edits)
         self.changed.connect(self._history.record)
         self.load_sidecar_json()
+
+    @classmethod
+    def from_array(
+        cls,
+        data: Any,
+        *,
+        name: str = "array",
+        time_axis: int = -2,
+        position_axis: int = -1,
+        index: Sequence[int] = (),
+        dt_s: float | None = None,
+        dx_um: float | None = None,
+        source: str = "array",
+        path: str | Path | None = None,
+    ) -> AcqImage:
+        """Take one plane of an array that was read or made elsewhere.
+
+        Parameters
+        ----------
+        data : array-like
+            Of NumPy, Dask, Zarr...; only the plane is read, when it is first needed, and copied.
+        name : str
+            What it is called.
+        time_axis, position_axis : int
+            Its axes of time and of position along the scanned line.
+        index : sequence of int
+            Place along each of its other axes; the first of each by default.
+        dt_s, dx_um : float, optional
+            Seconds per line and micrometres per pixel, where they are known.
+        source : str
+            Who says so.
+        path : path-like, optional
+            Sidecar files are read and saved as ``<path>.json`` and so on. By default there are
+            none, and nothing can be saved before :meth:`save_as`.
+
+        Returns
+        -------
+        AcqImage
+            Like that of a file.
+
+        Raises
+        ------
+        AxesError
+            (a ValueError) if the array has no such plane.
+        ImageReadError
+            (a ValueError) if its pixels are not plain numbers.
+        """
+        plane = ArrayPlane.checked(data.shape, time_axis, position_axis, index)
+        readings: tuple[CalibrationReading, ...] = ()
+        if dt_s is not None or dx_um is not None:
+            found = (("line period", dt_s, "s"), ("pixel size", dx_um, "um"))
+            detail = ", ".join(f"{what} {v:.6g} {u}" for what, v, u in found if v is not None)
+            readings = (CalibrationReading(dt_s, dx_um, source, detail),)
+        acq = cls.__new__(cls)
+        # No folder is called so twice; it is only there to tell images of one name apart.
+        memory = Path("in memory", uuid4().hex[:8], name.replace("/", "_") or "array")
+        acq._path = memory if path is None else Path(path).expanduser().resolve()
+        array = ArrayPixels(acq._path, data, plane, readings)
+        acq._set_up(AcqImages(acq._path, array), is_in_memory=path is None)
+        return acq
+
+    def save_as(self, path: str | Path) -> AcqImage:
+        """Write an image of one plane as a TIFF file, with its sidecar files beside it.
+
+        Parameters
+        ----------
+        path : path-like
+            A ``.tif`` or ``.tiff`` file that does not exist.
+
+        Returns
+        -------
+        AcqImage
+            That of the new file; results are as fresh as they were. This one stays as it is.
+
+        Raises
+        ------
+        SaveError
+            If one of the files exists or cannot be written, or the image has several planes.
+        """
+        target = Path(path).expanduser().resolve()
+        self._files.save_as(target)
+        return type(self)(target)
 
     def __repr__(self) -> str:
         return (

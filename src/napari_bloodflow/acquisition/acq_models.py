@@ -5,8 +5,10 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from napari_bloodflow.acquisition.acq_calibration import AcqCalibration
+from napari_bloodflow.acquisition.array_image import array_record
 from napari_bloodflow.acquisition.contrast_table import ContrastTable
 from napari_bloodflow.acquisition.history import EditState
+from napari_bloodflow.acquisition.images import plane_fingerprint
 from napari_bloodflow.acquisition.metadata import ExperimentMetadata, swapped_field
 from napari_bloodflow.acquisition.roi_set import RoiSet
 from napari_bloodflow.acquisition.sidecar_state import AXES_KEY
@@ -233,6 +235,9 @@ class AcqModels:
             private["calibration_source"] = "user"
         if self.images.axes_swapped:
             private[AXES_KEY] = True
+        if (array := self.images.array) is not None:
+            fingerprint = plane_fingerprint(array.plane())
+            private["array"] = array_record(array.array_shape, array.array_plane, fingerprint)
         if state.strict_tables or "strict_tables" in state.private:
             private["strict_tables"] = state.strict_tables
         return private

@@ -33,6 +33,11 @@ class AcqSaving(ABC):
     _models: AcqModels
     _files: AcqFiles
 
+    @property
+    def is_in_memory(self) -> bool:
+        """True if the image has no file: sidecar files cannot be saved before :meth:`save_as`."""
+        return self._files.is_in_memory
+
     @abstractmethod
     def _reload(self) -> None:
         """Read the files again, keeping what is known of earlier saves."""

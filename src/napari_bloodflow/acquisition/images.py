@@ -22,10 +22,11 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
+    from napari_bloodflow.storage.array_pixels import ArrayPixels
     from napari_bloodflow.storage.calibration import CalibrationReading
     from napari_bloodflow.storage.scitiff_read import SciTiff
 
-__all__ = ["AcqImages"]
+__all__ = ["AcqImages", "plane_fingerprint"]
 
 _FINGERPRINT_ROWS = 16
 _MAX_TURNED = 8
@@ -40,6 +41,8 @@ class AcqImages:
     ----------
     path : pathlib.Path
         A TIFF or CZI file.
+    array : ArrayPixels, optional
+        Pixels that were read elsewhere; then no file is opened.
 
     Raises
     ------
@@ -49,9 +52,12 @@ class AcqImages:
         If it holds no image that can be read.
     """
 
-    def __init__(self, path: Path) -> None:
-        self._pixels: TiffPixels | CziPixels
-        if path.suffix.lower() in CZI_EXTENSIONS:
+    def __init__(self, path: Path, array: ArrayPixels | None = None) -> None:
+        self._pixels: TiffPixels | CziPixels | ArrayPixels
+        self._array = array
+        if array is not None:
+            self._file_header, self._pixels = array.header, array
+        elif path.suffix.lower() in CZI_EXTENSIONS:
             self._file_header = read_czi_header(path)
             self._pixels = CziPixels(self._file_header)
         else:
@@ -137,6 +143,16 @@ class AcqImages:
     def bounds_in_file(self) -> ImageBounds:
         """Rows and columns of a plane as the file has them."""
         return self.bounds.transposed if self.axes_swapped else self.bounds
+
+    @property
+    def plane_in_file(self) -> NDArray[Any]:
+        """The first plane as the file has it, whether the axes are swapped or not."""
+        return self._pixels.plane()
+
+    @property
+    def array(self) -> ArrayPixels | None:
+        """Where the pixels come from if they were read elsewhere."""
+        return self._array
 
     @property
     def sizes(self) -> dict[str, int]:
@@ -336,12 +352,7 @@ class AcqImages:
         """
         key = (channel, z, t)
         if key not in self._fingerprints:
-            plane = self.get_slice(*key)
-            rows = np.unique(np.linspace(0, len(plane) - 1, _FINGERPRINT_ROWS).astype(int))
-            little_endian = plane[rows].astype(plane.dtype.newbyteorder("<"))
-            digest = hashlib.sha256(f"{plane.dtype.name} {plane.shape}".encode())
-            digest.update(little_endian.tobytes())
-            self._fingerprints[key] = digest.hexdigest()[:16]
+            self._fingerprints[key] = plane_fingerprint(self.get_slice(*key))
         return self._fingerprints[key]
 
     def get_image_physical_units(self) -> tuple[float, float]:
@@ -352,3 +363,18 @@ class AcqImages:
         """Let go of the file; the next access opens it again."""
         self._turned.clear()
         self._pixels.close()
+
+
+def plane_fingerprint(plane: NDArray[Any]) -> str:
+    """Return a short text that planes with other pixels have differently.
+
+    Parameters
+    ----------
+    plane : ndarray, shape (time, position)
+        Type, size and 16 lines spread over it are looked at.
+    """
+    rows = np.unique(np.linspace(0, len(plane) - 1, _FINGERPRINT_ROWS).astype(int))
+    little_endian = plane[rows].astype(plane.dtype.newbyteorder("<"))
+    digest = hashlib.sha256(f"{plane.dtype.name} {plane.shape}".encode())
+    digest.update(little_endian.tobytes())
+    return digest.hexdigest()[:16]

@@ -82,6 +82,8 @@ class SidecarState:
     ----------
     image_path : pathlib.Path
         The image they lie beside.
+    is_in_memory : bool
+        Whether there is no place for them: nothing is read, and nothing can be written.
 
     Attributes
     ----------
@@ -95,8 +97,9 @@ class SidecarState:
         Whether tables are to be written without our own columns.
     """
 
-    def __init__(self, image_path: Path) -> None:
+    def __init__(self, image_path: Path, *, is_in_memory: bool = False) -> None:
         self.image_path = image_path
+        self._is_in_memory = is_in_memory
         self.path = sidecar_path(image_path)
         self.problems: list[Problem] = []
         self.document: dict[str, Any] = {}
@@ -118,6 +121,9 @@ class SidecarState:
 
     def read(self) -> None:
         """Read the JSON, once a save that was interrupted is settled; never raises for either."""
+        if self._is_in_memory:
+            self.read_only_reason = "has no file to lie beside: save the image first"
+            return
         self.problems.extend(recover(self.image_path))
         for path in (self._private_path, self.path):
             self._before_reading[path] = file_signature(path)
@@ -148,6 +154,8 @@ class SidecarState:
 
     def is_torn(self) -> bool:
         """Tell whether files were replaced while they were being read."""
+        if self._is_in_memory:
+            return False
         return is_being_saved(self.image_path) or any(
             file_signature(path) != before for path, before in self._before_reading.items()
         )
@@ -553,6 +561,8 @@ class SidecarState:
 
     def all_paths(self) -> list[Path]:
         """Return the paths of the JSON, the tables and the private file, existing or not."""
+        if self._is_in_memory:
+            return []
         tables = [table_path(self.image_path, name) for name in self._tables]
         return [self.path, *tables, self._private_path]
 
