@@ -158,6 +158,23 @@ def test_the_layer_itself_is_left_alone_and_may_go(bench: Bench) -> None:
     assert run.has_results
 
 
+def test_of_several_resolutions_the_full_one_is_measured(bench: Bench) -> None:
+    layer = bench.viewer.add_image([SAMPLE.image, SAMPLE.image[::2, ::2]], multiscale=True)
+    acq = use_layer(layer, bench.viewer).acq
+    assert np.array_equal(acq.images.get_slice(), SAMPLE.image)
+
+
+def test_another_plane_of_a_file_has_files_of_its_own(bench: Bench, tmp_path: Path) -> None:
+    np.save(tmp_path / "scan.npy", STACK)
+    for place in (0, 1):
+        (layer,) = bench.viewer.open(str(tmp_path / "scan.npy"), plugin="napari")
+        acq = use_layer(layer, bench.viewer, index=(place,)).acq
+        assert acq.name == f"scan.npy.layer{place + 1}"
+        acq.rois.create()
+        acq.save()
+    assert len(bench.session.shown) == 2
+
+
 def test_time_runs_to_the_right_as_in_our_own_files(bench: Bench) -> None:
     layer = bench.viewer.add_image(STACK, name="scan")
     use_layer(layer, bench.viewer)

@@ -11,6 +11,7 @@ import pytest
 from napari_bloodflow import AcqImage, RectRoiBounds
 from napari_bloodflow.acquisition.array_image import ArrayAxes, place_beside
 from napari_bloodflow.errors import AxesError, ImageReadError, SaveError
+from napari_bloodflow.storage.array_pixels import ArrayPlane
 from napari_bloodflow.synthetic import pulsatile_flow
 
 if TYPE_CHECKING:
@@ -82,6 +83,7 @@ def test_in_memory_all_works_but_saving() -> None:
 def test_two_arrays_of_one_name_are_two_images() -> None:
     assert adopted().path != adopted().path
     assert adopted().name == "made up"
+    assert adopted(name="../a\\b").name == "_a_b"
 
 
 @pytest.mark.parametrize("dtype", [np.uint8, np.uint16, np.int32, np.float32, np.float64])
@@ -175,6 +177,9 @@ def test_other_pixels_of_the_same_file_get_files_of_their_own(tmp_path: Path) ->
     other = place_beside(file, SAMPLE.image + 1)
     assert (other.path.name, other.plane) == ("scan.oir.layer2", None)
     assert place_beside(file, SAMPLE.image[:-1]).path.name == "scan.oir.layer2"
+    turned = ArrayPlane(1, 0)
+    assert place_beside(file, SAMPLE.image, wanted=turned).path.name == "scan.oir.layer2"
+    assert place_beside(file, SAMPLE.image, wanted=ArrayPlane(0, 1)).path == first
 
 
 @pytest.mark.parametrize("record", [None, 3, {}, {"shape": [256, 20], "time_axis": "no"}])

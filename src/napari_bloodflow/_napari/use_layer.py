@@ -108,8 +108,7 @@ def question_about(layer: Image, session: ViewerSession) -> LayerQuestion:
     axes = _axes_of(layer)
     file = _local_file(layer)
     if file is not None:
-        taken = {shown.acq.image_path for shown in session.shown}
-        found = place_beside(file, _array_of(layer), taken)
+        found = place_beside(file, _array_of(layer), _taken(session))
         if found.plane is not None:
             return LayerQuestion(layer, axes, found.plane, found.path, is_remembered=True)
         file = found.path
@@ -132,7 +131,7 @@ def use_layer(
 
     It is shown in layers of its own, with ROIs; the layer that was given is hidden and otherwise
     left alone. What is not given is as it was saved for these pixels, or else guessed from units,
-    names and order of the axes of the layer.
+    names and order of the axes of the layer. One that is in use already is shown again as it is.
 
     Parameters
     ----------
@@ -172,7 +171,7 @@ def use_layer(
     if text := refusal(layer):
         raise AxesError(text)
     question = question_about(layer, session)
-    plane = question.plane
+    plane, path = question.plane, question.path
     if (time_axis, position_axis, index) != (None, None, None):
         time = plane.time_axis if time_axis is None else time_axis
         position = plane.position_axis if position_axis is None else position_axis
@@ -182,6 +181,8 @@ def use_layer(
         }
         places = (plane.index if is_same else ()) if index is None else index
         plane = ArrayPlane.checked(question.axes.shape, time, position, places)
+        if question.file is not None:
+            path = place_beside(question.file, _array_of(layer), _taken(session), plane).path
     stated = question.axes.dt_s(plane.time_axis), question.axes.dx_um(plane.position_axis)
     acq = AcqImage.from_array(
         _array_of(layer),
@@ -192,7 +193,7 @@ def use_layer(
         dt_s=stated[0],
         dx_um=stated[1],
         source="layer",
-        path=question.path,
+        path=path,
     )
     wanted = (stated[0] if dt_s is None else dt_s), (stated[1] if dx_um is None else dx_um)
     if wanted != stated and None not in wanted:
@@ -281,6 +282,10 @@ def _show_again(shown: ShownAcquisition, layer: Layer, session: ViewerSession) -
     session.viewer.layers.selection.active = shown.layers[-1]
     session.lay_out(shown)
     return shown
+
+
+def _taken(session: ViewerSession) -> set[Path]:
+    return {shown.acq.image_path for shown in session.shown}
 
 
 def _session_of(viewer: ViewerModel | None) -> ViewerSession:

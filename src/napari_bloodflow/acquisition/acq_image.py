@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -156,7 +157,8 @@ class AcqImage(AcqSaving, AcqMeasuring):
             readings = (CalibrationReading(dt_s, dx_um, source, detail),)
         acq = cls.__new__(cls)
         # No folder is called so twice; it is only there to tell images of one name apart.
-        memory = Path("in memory", uuid4().hex[:8], name.replace("/", "_") or "array")
+        plain_name = re.sub(r"[/\\\0]", "_", name).strip(". ") or "array"
+        memory = Path("in memory", uuid4().hex[:8], plain_name)
         acq._path = memory if path is None else Path(path).expanduser().resolve()
         array = ArrayPixels(acq._path, data, plane, readings)
         acq._set_up(AcqImages(acq._path, array), is_in_memory=path is None)

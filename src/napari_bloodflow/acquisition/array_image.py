@@ -125,7 +125,9 @@ def array_record(shape: Sequence[int], plane: ArrayPlane, fingerprint: str) -> d
     }
 
 
-def place_beside(file: Path, data: Any, taken: Collection[Path] = ()) -> Remembered:
+def place_beside(
+    file: Path, data: Any, taken: Collection[Path] = (), wanted: ArrayPlane | None = None
+) -> Remembered:
     """Find the sidecar files of an array that was read from a file, or a place for them.
 
     They are ``<file>.layer1.json`` and so on, never ``<file>.json``: what a reader makes of a file
@@ -139,6 +141,8 @@ def place_beside(file: Path, data: Any, taken: Collection[Path] = ()) -> Remembe
         The array. A plane of it is read only where one of the same shape was measured.
     taken : collection of pathlib.Path
         Names that are in use, though there may be no files of them yet.
+    wanted : ArrayPlane, optional
+        Look for this plane only; by default for any that was measured.
 
     Returns
     -------
@@ -155,7 +159,7 @@ def place_beside(file: Path, data: Any, taken: Collection[Path] = ()) -> Remembe
                 break
             continue
         plane = _plane_of((record or {}).get("array"), data)
-        if plane is not None:
+        if plane is not None and wanted in (None, plane):
             return Remembered(path, plane)
     return Remembered(free or file.with_name(f"{file.name}.layer{_MAX_BESIDE}"))
 
