@@ -343,3 +343,16 @@ def test_velocity_says_which_windows_have_none(tmp_path: Path) -> None:
     assert code == 0
     assert "without velocity: " in out
     assert "low_confidence" in out
+
+
+def test_velocity_of_an_image_whose_columns_are_time(tmp_path: Path) -> None:
+    path = tmp_path / "turned.tif"
+    tifffile.imwrite(path, pulsatile_flow(num_rows=256).image.T.copy())
+    assert "rows are taken as time" in run("info", path)[1]
+    code, _, errors = run("velocity", path, "--swap-axes", "--save")
+    assert code == 0, errors
+    shown = run("info", path)[1]
+    assert "256 lines" in shown
+    assert "columns are time (swapped by hand)" in shown
+    assert run("velocity", path, "--file-axes", "--window", "8", "--save")[0] == 0
+    assert "rows are taken as time" in run("info", path)[1]

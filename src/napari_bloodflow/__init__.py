@@ -1,7 +1,7 @@
 """Blood flow from line-scan kymographs, in napari, notebooks and the command line.
 
 Rows of a kymograph are time, columns are position along the scanned line. Names are imported on
-first use; napari and Qt are imported by :func:`open_in_viewer` only.
+first use; napari and Qt are imported by :func:`open_in_viewer` and :func:`use_layer` only.
 """
 
 from __future__ import annotations
@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from napari_bloodflow._napari.session import open_in_viewer
+    from napari_bloodflow._napari.use_layer import use_layer
     from napari_bloodflow._version import __version__
     from napari_bloodflow.acquisition.acq_image import AcqImage
     from napari_bloodflow.acquisition.acq_image_list import AcqImageList
@@ -45,6 +46,7 @@ _HOMES = {
     "accuracy_atlas": "analysis.accuracy_atlas",
     "open_in_viewer": "_napari.session",
     "suggest_window": "analysis.velocity_window",
+    "use_layer": "_napari.use_layer",
 }
 
 __all__ = [
@@ -64,6 +66,7 @@ __all__ = [
     "accuracy_atlas",
     "open_in_viewer",
     "suggest_window",
+    "use_layer",
 ]
 
 

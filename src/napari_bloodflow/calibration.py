@@ -20,7 +20,8 @@ class Calibration:
     source : str
         Where the numbers come from: ``"user"``, ``"SciTiff"``, ``"ImageJ"``, ``"OME"``,
         ``"Olympus txt"``, ``"Bruker xml"``, ``"ScanImage"``, ``"FluoView"``, ``"LSM"``,
-        ``"Micro-Manager"``, ``"TIFF resolution"``, ``"sidecar"``, ``"none"``.
+        ``"Micro-Manager"``, ``"TIFF resolution"``, ``"layer"``, ``"array"``, ``"sidecar"``,
+        ``"none"``.
     is_known : bool
         False when either step is unknown; results are then in pixels and lines.
 

@@ -110,6 +110,12 @@ def info(file: Path) -> None:
     type=click.Choice(["normalized", "classic"]),
     help="Default: as last time, or normalized.",
 )
+@click.option(
+    "--swap-axes/--file-axes",
+    default=None,
+    help="Time runs along the columns of the image, or along its rows. Kept with --save."
+    " Default: as last time, or the rows.",
+)
 @click.option("--save", is_flag=True, help="Keep the result beside the image.")
 @click.option(
     "--strict-tables/--own-columns",
@@ -124,6 +130,7 @@ def velocity(
     channel: int,
     window: Any,
     method: str | None,
+    swap_axes: bool | None,
     save: bool,
     strict_tables: bool | None,
     as_csv: bool,
@@ -132,6 +139,8 @@ def velocity(
     if strict_tables is not None and not save:
         raise click.UsageError("--strict-tables and --own-columns are for --save")
     acq = _open(file)
+    if swap_axes is not None:
+        acq.axes_swapped = swap_axes
     if window == "auto":
         window = _suggested_window(_calibrated(acq, roi_id, channel))
     analysis = _measure(acq, roi_id, channel, {"window_width": window, "method": method})

@@ -13,6 +13,7 @@ if TYPE_CHECKING:
 __all__ = [
     "AnalysisCancelled",
     "AnalysisError",
+    "AxesError",
     "BloodflowError",
     "FilesChangedError",
     "ImageReadError",
@@ -139,6 +140,10 @@ class RoiKindError(BloodflowError, TypeError):
 
 class UnknownPlaneError(BloodflowError, ValueError):
     """The image has no such channel, z or t."""
+
+
+class AxesError(BloodflowError, ValueError):
+    """The axes of an image cannot be those that were asked for; the text says why."""
 
 
 class ParameterError(BloodflowError, ValueError):

@@ -37,7 +37,7 @@ def test_it_has_what_users_look_for(manifest: PluginManifest) -> None:
     # one that takes images alone would be offered for those of others
     assert set(scitiff.layer_types) == {"image+", "shapes", "labels*"}
     menu = parts.menus["napari/layers/measure"]  # type: ignore[index]
-    assert len(menu) == len(docks) + 1
+    assert len(menu) == len(docks) + 2
     defaults = {
         name: prop.default
         for section in (parts.configurations or {}).values()

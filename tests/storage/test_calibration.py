@@ -62,6 +62,32 @@ def test_columns_in_a_unit_of_time_are_no_length(path: Path, unit: str) -> None:
     assert any("time seems to run along the columns" in note for note in header.notes)
 
 
+@pytest.mark.parametrize(
+    ("options", "dt_s", "dx_um"),
+    [
+        ({"metadata": {"unit": "ms", "yunit": "um"}, "resolution": (2, 4)}, 0.0005, 0.25),
+        ({"metadata": {"unit": "um"}, "resolution": (2, 4)}, None, 0.25),
+        ({"metadata": {"unit": "um", "yunit": "ms"}, "resolution": (2, 4)}, None, None),
+        ({"metadata": {"unit": "ms"}, "resolution": (2, 4)}, 0.0005, None),
+    ],
+)
+def test_what_imagej_says_if_time_runs_along_the_columns(
+    path: Path, options: dict[str, Any], dt_s: float | None, dx_um: float | None
+) -> None:
+    write(path, imagej=True, **options)
+    found = read_tiff_header(path).swapped_readings
+    steps = [(reading.dt_s, reading.dx_um) for reading in found]
+    assert steps == ([] if dt_s is dx_um is None else [pytest.approx((dt_s, dx_um))])
+
+
+def test_what_ome_says_if_time_runs_along_the_columns(path: Path) -> None:
+    units = {"PhysicalSizeX": 2.0, "PhysicalSizeXUnit": "ms"}
+    units |= {"PhysicalSizeY": 250.0, "PhysicalSizeYUnit": "nm"}
+    write(path, ome=True, metadata={"axes": "YX", **units})
+    (reading,) = read_tiff_header(path).swapped_readings
+    assert (reading.dt_s, reading.dx_um, reading.source) == (0.002, 0.25, "OME")
+
+
 def test_a_line_of_another_length_than_scanimage_says_is_noted(path: Path) -> None:
     write(path, (50, 10), software=SCANIMAGE)
     assert any("lines of 20 pixels" in note for note in read_tiff_header(path).notes)

@@ -16,7 +16,7 @@ from napari_bloodflow._napari.layers import AXIS_LABELS, UNITS
 from napari_bloodflow._napari.plots.event_plot import EVENT_COLORS
 from napari_bloodflow._napari.roi_style import roi_color
 from napari_bloodflow.acquisition.roi import RectROI
-from napari_bloodflow.analysis.provenance import PROVENANCE_KEY
+from napari_bloodflow.analysis.provenance import PROVENANCE_KEY, is_of_axes
 from napari_bloodflow.analysis.sum_intensity import SumIntensity
 from napari_bloodflow.analysis.velocity_events import VelocityEvents
 
@@ -248,7 +248,12 @@ def peak_lines(acq: AcqImage, analysis: Analysis) -> list[Lines]:
 
 
 def _measured_bounds(acq: AcqImage, analysis: Analysis) -> tuple[int, int, int, int] | None:
-    """Return where the ROI was when it was measured: first and last row, first and last column."""
+    """Return where the ROI was when it was measured: first and last row, first and last column.
+
+    None if it is gone, or the image was turned since.
+    """
+    if not is_of_axes(analysis.result, axes_swapped=acq.axes_swapped):
+        return None
     made = analysis.result.summary.get(PROVENANCE_KEY)
     stored = made.get("roi_bounds") if isinstance(made, dict) else None
     if isinstance(stored, (list, tuple)) and [isinstance(v, int) for v in stored] == [True] * 4:

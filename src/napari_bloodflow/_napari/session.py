@@ -110,6 +110,8 @@ class ViewerSession(SessionScript):
         What files are called on the screen.
     workspace : Workspace
         The list of files.
+    used_layers : WeakKeyDictionary of Layer to str
+        Layers of others that acquisitions were made of, with the paths of these.
     active_changed : psygnal.Signal
         Emitted with the :class:`ShownAcquisition` that docks should show, or None.
     layout_changed : psygnal.Signal
@@ -135,6 +137,7 @@ class ViewerSession(SessionScript):
         self._is_writing_status = False
         self._is_replacing = False
         self._zoom_timer: QTimer | None = None
+        self.used_layers: WeakKeyDictionary[Layer, str] = WeakKeyDictionary()
         self.blinding = Blinding()
         self.blinding.changed.connect(self._on_blinding)
         self.workspace = Workspace(self)
@@ -256,7 +259,7 @@ class ViewerSession(SessionScript):
         if not old.acq.is_dirty:
             self._forget(old)
         self._active = shown
-        self._arrange(shown)
+        self.lay_out(shown)
         # What it says of the point under the mouse is about the other file.
         self.viewer.status = "Ready"
         self.layers_changed.emit()
@@ -368,17 +371,19 @@ class ViewerSession(SessionScript):
         if is_new:
             if mark.role != "mask":  # painting has an undo of its own
                 bind_undo_keys(layer, self._on_undo_key, self._on_redo_key)
-            self._arrange(shown)
+            self.lay_out(shown)
 
     def _take_in(self, shown: ShownAcquisition) -> None:
         self._shown.append(shown)
         shown.acq.reloaded.connect(self._on_reloaded)
+        shown.acq.axes_changed.connect(self._on_axes_changed)
         if shown.acq.problems:
             show_warning(self.blinding.clean(_summary_of_problems(shown.acq), shown.acq))
 
     def _forget(self, shown: ShownAcquisition) -> None:
         self._shown.remove(shown)
         shown.acq.reloaded.disconnect(self._on_reloaded)
+        shown.acq.axes_changed.disconnect(self._on_axes_changed)
         if self._active is shown:
             self._active = self._shown[-1] if self._shown else None
             self.active_changed.emit(self._active)
@@ -470,6 +475,16 @@ class ViewerSession(SessionScript):
                 ):
                     show_contrast(layer, stored)
 
+    def _on_axes_changed(self) -> None:
+        """Show the image turned; ROIs follow by themselves."""
+        for shown in self._shown:
+            for layer in shown.image_layers:
+                if (mark := mark_of(layer)) is not None:
+                    layer.data = native_plane(shown.acq.images.get_slice(mark.channel))
+            shown.stretch = None
+            self._apply_stretch(shown)
+        self._reset_view()
+
     def _on_notice(self, text: str) -> None:
         self.viewer.status = text
 
@@ -542,21 +557,23 @@ class ViewerSession(SessionScript):
             self._apply_stretch(self._active)
             self._reset_view()
 
-    def _arrange(self, shown: ShownAcquisition) -> None:
-        """Lay out an acquisition whose layers have just come."""
+    def lay_out(self, shown: ShownAcquisition) -> None:
+        """Lay out an acquisition whose layers have just come, or those in their way gone."""
         self._orient(shown)
         self._apply_stretch(shown)
         self._reset_view()
 
     def _orient(self, shown: ShownAcquisition) -> None:
         """Let the time of a kymograph run as chosen, where no other layers would turn with it."""
-        if all(mark_of(layer) is not None for layer in self.viewer.layers):
+        if all(mark_of(layer) is not None or not layer.visible for layer in self.viewer.layers):
             self._apply_direction(shown)
 
     def _apply_direction(self, shown: ShownAcquisition | None) -> None:
         is_turned = self._direction == "right" and (shown is None or shown.acq.images.is_kymograph)
-        if self.viewer.dims.ndim == 2:
-            self.viewer.dims.order = (1, 0) if is_turned else (0, 1)
+        last = self.viewer.dims.ndim - 1
+        rows_and_columns = (last, last - 1) if is_turned else (last - 1, last)
+        if last == 1 or self.used_layers:
+            self.viewer.dims.order = (*range(last - 1), *rows_and_columns)
 
     def _apply_stretch(self, shown: ShownAcquisition) -> None:
         if not shown.acq.images.is_kymograph:

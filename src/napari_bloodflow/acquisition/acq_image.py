@@ -2,71 +2,50 @@
 
 from __future__ import annotations
 
-from collections import deque
+import re
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any
+from uuid import uuid4
 
 from psygnal import Signal
 
+from napari_bloodflow.acquisition.acq_files import AcqFiles
+from napari_bloodflow.acquisition.acq_measuring import AcqMeasuring
 from napari_bloodflow.acquisition.acq_models import AcqModels
-from napari_bloodflow.acquisition.calibration_choice import (
-    calibration_patch,
-    uneven_steps,
-)
+from napari_bloodflow.acquisition.acq_saving import AcqSaving
+from napari_bloodflow.acquisition.calibration_choice import calibration_patch
 from napari_bloodflow.acquisition.contrast import default_color_lut
 from napari_bloodflow.acquisition.history import EditHistory, EditState
 from napari_bloodflow.acquisition.images import AcqImages
 from napari_bloodflow.acquisition.list_rows import FILE_LIST_SCHEMA, schema_row, tree_rows
-from napari_bloodflow.acquisition.merged_save import save_merged
 from napari_bloodflow.acquisition.metadata import (
     AcqImageHeader,
     ExperimentMetadata,
     MetadataSection,
 )
 from napari_bloodflow.acquisition.paths import SUPPORTED_EXTENSIONS, is_supported
-from napari_bloodflow.acquisition.roi import LineROI, RectROI
-from napari_bloodflow.acquisition.scitiff_export import export_scitiff
 from napari_bloodflow.acquisition.scitiff_layers import scitiff_problems
-from napari_bloodflow.acquisition.sidecar_state import RenderedSidecar, SidecarState
 from napari_bloodflow.analysis.analysis_set import AnalysisSet
-from napari_bloodflow.analysis.base import AnalysisInputs, AnalysisState
-from napari_bloodflow.errors import (
-    FilesChangedError,
-    RoiKindError,
-    SaveError,
-    UnknownPlaneError,
-    UnknownRoiError,
-    UnsupportedFileError,
-)
-from napari_bloodflow.storage.atomic import back_up, read_if_there
-from napari_bloodflow.storage.sidecar import image_path_of_sidecar, sidecar_path
-from napari_bloodflow.storage.tables import table_path
-from napari_bloodflow.storage.transaction import write_transaction
+from napari_bloodflow.errors import UnsupportedFileError
+from napari_bloodflow.storage.array_pixels import ArrayPixels, ArrayPlane
+from napari_bloodflow.storage.calibration import CalibrationReading
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Sequence
 
     from numpy.typing import NDArray
 
     from napari_bloodflow.acquisition.contrast import ImageContrast
     from napari_bloodflow.acquisition.roi_set import RoiSet, RoiSetChange
-    from napari_bloodflow.acquisition.sidecar_merge import SidecarContent
-    from napari_bloodflow.analysis.base import AnalysisKey
     from napari_bloodflow.calibration import Calibration
     from napari_bloodflow.problems import Problem
     from napari_bloodflow.schema import Schema
 
 __all__ = ["AcqImage"]
 
-_REMEMBERED_SAVES = 20
-"""Earlier contents that are told from new ones when another program brings them back."""
 
-_READING_ATTEMPTS = 5
-"""Readings after which files that another program is saving are taken as they are."""
-
-
-class AcqImage:
+class AcqImage(AcqSaving, AcqMeasuring):
     """One acquisition: image, ROIs, metadata, contrast, analyses.
 
     The constructor reads the image header and then the sidecar files beside the image, item by
@@ -84,6 +63,9 @@ class AcqImage:
         Emitted after any change of the model, and after a save.
     calibration_changed : psygnal.Signal
         Emitted with the new :class:`~napari_bloodflow.calibration.Calibration`.
+    axes_changed : psygnal.Signal
+        Emitted after the axes were swapped, before `calibration_changed`: the image, its size and
+        the places of all ROIs are others.
     reloaded : psygnal.Signal
         Emitted after everything was read from disk again, before `changed`.
 
@@ -95,7 +77,7 @@ class AcqImage:
         If there is no such file.
     """
 
-    changed = Signal()
+    axes_changed = Signal()
     calibration_changed = Signal(object)
     reloaded = Signal()
 
@@ -107,16 +89,102 @@ class AcqImage:
                 self._path,
                 f"the extension {self._path.suffix!r} is not supported; supported are {supported}",
             )
-        self._models = AcqModels(AcqImages(self._path), AnalysisSet(self))
+        self._set_up(AcqImages(self._path))
+
+    def _set_up(self, images: AcqImages, *, is_in_memory: bool = False) -> None:
+        self._models = AcqModels(images, AnalysisSet(self))
         self._images = self._models.images
         self._rois = self._models.rois
         self._analysis_set = self._models.analysis_set
-        self._past: deque[SidecarContent] = deque(maxlen=_REMEMBERED_SAVES)
+        self._files = AcqFiles(self._path, self._models, self, is_in_memory=is_in_memory)
         self._is_loading = False
         self._connect()
         self._history = EditHistory(self._models.capture, self._restore_edits)
         self.changed.connect(self._history.record)
         self.load_sidecar_json()
+
+    @classmethod
+    def from_array(
+        cls,
+        data: Any,
+        *,
+        name: str = "array",
+        time_axis: int = -2,
+        position_axis: int = -1,
+        index: Sequence[int] = (),
+        dt_s: float | None = None,
+        dx_um: float | None = None,
+        source: str = "array",
+        path: str | Path | None = None,
+    ) -> AcqImage:
+        """Take one plane of an array that was read or made elsewhere.
+
+        Parameters
+        ----------
+        data : array-like
+            Of NumPy, Dask, Zarr...; only the plane is read, when it is first needed, and copied.
+        name : str
+            What it is called.
+        time_axis, position_axis : int
+            Its axes of time and of position along the scanned line.
+        index : sequence of int
+            Place along each of its other axes; the first of each by default.
+        dt_s, dx_um : float, optional
+            Seconds per line and micrometres per pixel, where they are known.
+        source : str
+            Who says so.
+        path : path-like, optional
+            Sidecar files are read and saved as ``<path>.json`` and so on. By default there are
+            none, and nothing can be saved before :meth:`save_as`.
+
+        Returns
+        -------
+        AcqImage
+            Like that of a file.
+
+        Raises
+        ------
+        AxesError
+            (a ValueError) if the array has no such plane.
+        ImageReadError
+            (a ValueError) if its pixels are not plain numbers.
+        """
+        plane = ArrayPlane.checked(data.shape, time_axis, position_axis, index)
+        readings: tuple[CalibrationReading, ...] = ()
+        if dt_s is not None or dx_um is not None:
+            found = (("line period", dt_s, "s"), ("pixel size", dx_um, "um"))
+            detail = ", ".join(f"{what} {v:.6g} {u}" for what, v, u in found if v is not None)
+            readings = (CalibrationReading(dt_s, dx_um, source, detail),)
+        acq = cls.__new__(cls)
+        # No folder is called so twice; it is only there to tell images of one name apart.
+        plain_name = re.sub(r"[/\\\0]", "_", name).strip(". ") or "array"
+        memory = Path("in memory", uuid4().hex[:8], plain_name)
+        acq._path = memory if path is None else Path(path).expanduser().resolve()
+        array = ArrayPixels(acq._path, data, plane, readings)
+        acq._set_up(AcqImages(acq._path, array), is_in_memory=path is None)
+        return acq
+
+    def save_as(self, path: str | Path) -> AcqImage:
+        """Write an image of one plane as a TIFF file, with its sidecar files beside it.
+
+        Parameters
+        ----------
+        path : path-like
+            A ``.tif`` or ``.tiff`` file that does not exist.
+
+        Returns
+        -------
+        AcqImage
+            That of the new file; results are as fresh as they were. This one stays as it is.
+
+        Raises
+        ------
+        SaveError
+            If one of the files exists or cannot be written, or the image has several planes.
+        """
+        target = Path(path).expanduser().resolve()
+        self._files.save_as(target)
+        return type(self)(target)
 
     def __repr__(self) -> str:
         return (
@@ -181,9 +249,9 @@ class AcqImage:
         """What was wrong with the image's metadata and the files beside it, and what was done."""
         return (
             *scitiff_problems(self._images),
-            *self._state.problems,
-            *self._state.strict_problems(),
-            *self._models.doubtful_calibration(),
+            *self._files.state.problems,
+            *self._files.state.strict_problems(),
+            *self._models.calibration.problems(),
         )
 
     @property
@@ -197,17 +265,37 @@ class AcqImage:
             self._models.accepted = bool(value)
             self.changed.emit()
 
-    @property
-    def is_dirty(self) -> bool:
-        """True if anything differs from what is on disk."""
-        return self._models.is_dirty or self._state.is_dirty
+    # ---- axes and calibration
 
-    # ---- calibration
+    @property
+    def axes_swapped(self) -> bool:
+        """Whether time runs along the columns of the file, set by hand; the image is then turned.
+
+        ROIs keep their pixels. Results become stale. A calibration that was set by hand is kept;
+        any other is that of the rows and columns of the file, where it gives one. Kept in
+        ``<path>.bloodflow.json`` by the next save; ROIs are in ``<path>.json`` as other programs
+        need them, in rows and columns of the file. Can be undone.
+
+        Raises
+        ------
+        AxesError
+            (a ValueError) if a SciTiff file is to be swapped: its coordinates name its axes.
+        """
+        return self._images.axes_swapped
+
+    @axes_swapped.setter
+    def axes_swapped(self, value: bool) -> None:
+        if bool(value) != self._images.axes_swapped:
+            with self._quietly():
+                self._models.swap_axes()
+            self.axes_changed.emit()
+            self.calibration_changed.emit(self.calibration)
+            self.changed.emit()
 
     @property
     def calibration(self) -> Calibration:
         """Seconds per line and micrometres per pixel, with their source."""
-        return self._models.calibration
+        return self._models.calibration.current
 
     def get_image_physical_units(self) -> tuple[float, float]:
         """Return ``(step_y, step_x)``: time of a line and pixel size, in the header's units.
@@ -219,12 +307,12 @@ class AcqImage:
     @property
     def calibration_doubts(self) -> tuple[str, ...]:
         """What is hard to believe in the calibration, in words; empty if nothing is."""
-        return self._models.calibration_doubts
+        return self._models.calibration.doubts
 
     @property
     def calibration_report(self) -> tuple[str, ...]:
         """Every calibration that was found, and what became of it, one line each."""
-        return self._models.calibration_report
+        return self._models.calibration.report
 
     @property
     def calibration_choices(self) -> tuple[Calibration, ...]:
@@ -232,7 +320,7 @@ class AcqImage:
 
         That of the image is used until :meth:`set_calibration` decides.
         """
-        return self._models.calibration_choices
+        return self._models.calibration.choices
 
     def set_calibration(self, dt_s: float, dx_um: float) -> None:
         """Set the calibration by hand.
@@ -252,7 +340,7 @@ class AcqImage:
         self.apply_metadata_patch(
             AcqImageHeader.metadata_section_id, calibration_patch(dt_s, dx_um)
         )
-        if self._models.calibration_source != "user":
+        if self._models.calibration.source != "user":
             self._on_header_changed()
 
     # ---- contrast
@@ -375,133 +463,7 @@ class AcqImage:
         """Return the id of the first ROI, or None."""
         return next(iter(self._rois.get_roi_ids()), None)
 
-    # ---- pixels
-
-    def get_roi_image(self, channel: int, roi_id: int, z: int = 0, t: int = 0) -> NDArray[Any]:
-        """Return the pixels of a rectangular ROI at full resolution.
-
-        Parameters
-        ----------
-        channel : int
-            Channel, from 0.
-        roi_id : int
-            A rectangle.
-        z, t : int
-            Plane, the first by default.
-
-        Returns
-        -------
-        ndarray, shape (time, position)
-            Read-only.
-
-        Raises
-        ------
-        UnknownRoiError
-            (a ValueError) if there is no such ROI.
-        UnknownPlaneError
-            (a ValueError) if the channel, z or t does not exist.
-        RoiKindError
-            (a TypeError) if the ROI is a line.
-        """
-        return self._images.get_roi_rect_image(channel, self._rectangle(roi_id).bounds, z, t)
-
-    def get_analysis_inputs(self, channel: int, roi_id: int) -> AnalysisInputs:
-        """Gather pixels, calibration and geometry for a measurement.
-
-        Raises
-        ------
-        UnknownRoiError, UnknownPlaneError, RoiKindError
-            As :meth:`get_roi_image`.
-        """
-        self._check_channel(channel)
-        image = self.get_roi_image(channel, roi_id)
-        state = self._analysis_state(self._rectangle(roi_id), channel)
-        row_start, row_stop, col_start, col_stop = state.roi_bounds
-        uneven = uneven_steps(self._images.scitiff, self.calibration).cut(
-            slice(row_start, row_stop), slice(col_start, col_stop)
-        )
-        return AnalysisInputs(image, state, uneven=uneven)
-
-    def get_analysis_state(
-        self, channel: int, roi_id: int, *, with_pixels: bool = True
-    ) -> AnalysisState | None:
-        """Return what a measurement depends on; None if its ROI is gone.
-
-        Parameters
-        ----------
-        channel, roi_id : int
-            What is measured.
-        with_pixels : bool
-            Whether to look at the pixels, for their fingerprint.
-        """
-        roi = self._rois.get(roi_id)
-        if not isinstance(roi, RectROI) or not 0 <= channel < self._images.num_channels:
-            return None
-        return self._analysis_state(roi, channel if with_pixels else None)
-
-    def _analysis_state(self, roi: RectROI, channel: int | None) -> AnalysisState:
-        box, plane = roi.bounds, self._images.bounds
-        return AnalysisState(
-            self.calibration,
-            (box.row_start, box.row_stop, box.col_start, box.col_stop),
-            (plane.num_rows, plane.num_columns),
-            "" if channel is None else self._images.fingerprint(channel),
-        )
-
-    def _rectangle(self, roi_id: int) -> RectROI:
-        roi = self._rois.get(roi_id)
-        if roi is None:
-            raise UnknownRoiError(roi_id, self._rois.get_roi_ids(), self.name)
-        if isinstance(roi, LineROI):
-            raise RoiKindError(
-                f"{self.name}: ROI {roi_id} is a line; an analysis needs a rectangle"
-            )
-        return roi
-
-    def _check_channel(self, channel: int) -> None:
-        count = self._images.num_channels
-        if not 0 <= channel < count:
-            have = "channel 0 only" if count == 1 else f"channels 0 to {count - 1}"
-            raise UnknownPlaneError(f"{self.name}: there is no channel {channel}; it has {have}")
-
-    # ---- velocities of other programs
-
-    @property
-    def reciprocal_velocities(self) -> tuple[AnalysisKey, ...]:
-        """The analyses whose stored velocities are the reciprocal of the speed.
-
-        They are shown as the speed; the files keep them until :meth:`repair_velocity`.
-        """
-        return self._models.velocity_check.reciprocal
-
-    def repair_velocity(self) -> tuple[AnalysisKey, ...]:
-        """Have the next save write the speed in place of its reciprocal.
-
-        The old values stay in a column ``velocity_as_found`` and under ``as_found`` in the
-        summary, and the files are copied before they are replaced.
-
-        Returns
-        -------
-        tuple of AnalysisKey
-            What was repaired, see `reciprocal_velocities`.
-        """
-        keys = self._models.velocity_check.repair()
-        for key in keys:
-            self._state.needs_backup |= {
-                self._state.path,
-                table_path(self._path, key.analysis_name),
-            }
-        return keys
-
     # ---- files
-
-    def get_sidecar_json_path(self) -> str:
-        """Return the path of the sidecar, ``<path>.json``, whether it exists or not."""
-        return str(self._state.path)
-
-    def get_sidecar_paths(self) -> list[Path]:
-        """Return the sidecar files that exist: the JSON, then the tables."""
-        return [path for path in self._state.all_paths() if path.exists()]
 
     def load_sidecar_json(self) -> None:
         """Read the sidecar and its tables again, dropping what was not saved.
@@ -509,17 +471,16 @@ class AcqImage:
         A bad file leaves a working object and entries in `problems`; so does a save that was
         interrupted, which is completed or undone first.
         """
-        self._past.clear()
+        self._files.forget_past()
         self._reload()
 
     def _reload(self) -> None:
+        axes_swapped = self.axes_swapped
         with self._quietly():
-            for _ in range(_READING_ATTEMPTS):
-                self._state = SidecarState(self._path)
-                self._models.load(self._state, self)
-                if not self._state.is_torn():
-                    break
+            self._files.read()
         self._history.clear()
+        if axes_swapped != self.axes_swapped:
+            self.axes_changed.emit()
         self.reloaded.emit()
         self.calibration_changed.emit(self.calibration)
         self.changed.emit()
@@ -532,216 +493,6 @@ class AcqImage:
             yield
         finally:
             self._is_loading = False
-
-    def save_sidecar_json(self) -> None:
-        """Write the sidecar alone, without the tables.
-
-        Raises
-        ------
-        FilesChangedError
-            (a SaveError) if another program changed a file since it was read.
-        SaveError
-            If it cannot be written; the old one is then still there.
-        """
-        if not self.is_dirty and self._state.is_on_disk():
-            return
-        contents = self._contents(self._models.render(self._state))
-        self._state.write(contents)
-        self.changed.emit()
-
-    def save(
-        self,
-        *,
-        keep: Literal["mine", "both"] | None = None,
-        strict_tables: bool | None = None,
-    ) -> None:
-        """Write the sidecar and all tables that changed; the image is not touched.
-
-        All files change together or, whatever happens, none does. One that holds what is to be
-        saved already is not touched, and none is if nothing was edited. What another program
-        changed in the files since they were read is kept: its changes and those made here are
-        saved together and loaded, and `problems` tells.
-
-        Parameters
-        ----------
-        keep : {"mine", "both"}, optional
-            What to do where both changed the same thing. ``"mine"`` saves what was changed here
-            and keeps a backup of the files. ``"both"`` leaves what is on disk and adds a ROI of
-            mine with its results as a new ROI; other values of mine go into a copy of the
-            sidecar, ``<file>.json.mine-<UTC time>``. By default nothing is decided.
-        strict_tables : bool, optional
-            Set `strict_tables` first. By default it stays as it is.
-
-        Raises
-        ------
-        SidecarConflict
-            (a SaveError) if another program changed the same thing and `keep` is not given.
-        SaveError
-            If a file cannot be written, or was written by a newer program; everything is still
-            unsaved then.
-        """
-        if strict_tables is not None:
-            self.strict_tables = strict_tables
-        is_edited = self.is_dirty
-        if not is_edited and self._state.is_on_disk():
-            return
-        analyses = self._analysis_set.as_list()
-        rendered = self._models.render(self._state)
-        contents = {**self._state.render_tables(analyses), **self._contents(rendered)}
-        before = self._state.content()
-        try:
-            self._state.write(contents)
-        except FilesChangedError:
-            mine = None
-            if is_edited:
-                mine = self._state.edited_content(rendered, self._models.edits(), analyses)
-                mine.private.pop("calibration_source", None)
-                mine.private |= self._models.private_state(self._state)
-            whole = self._state.render_tables(analyses, self._path) | contents
-            report = save_merged(
-                self._state, mine, rendered.document, whole, self, keep, self._past
-            )
-            self._reload()
-            self._state.problems.extend(report)
-        else:
-            self._state.set_saved(rendered, analyses)
-            self._models.set_clean()
-        self._past.append(before)
-        self.changed.emit()
-
-    @property
-    def needs_rewrite(self) -> bool:
-        """True if a file is not as its format says, and :meth:`rewrite` puts that right."""
-        return self._state.can_be_put_right
-
-    def rewrite(self) -> dict[Path, Path]:
-        """Write the files again from what was understood, and what was edited.
-
-        What is missing gets its default, what is of a wrong kind is replaced, and ROIs are cut to
-        the image. What could not be used is kept as it is. Load again to see which problems stay.
-
-        Returns
-        -------
-        dict of pathlib.Path to pathlib.Path
-            The files that were replaced, each with the copy of what it held.
-
-        Raises
-        ------
-        FilesChangedError
-            (a SaveError) if another program changed a file since it was read.
-        SaveError
-            If a file cannot be written, or was written by a newer program.
-        """
-        if self.read_only_reason:
-            raise SaveError(self._state.path, self.read_only_reason)
-        analyses = self._analysis_set.as_list()
-        rendered = self._state.with_rois_as_shown(self._models.render(self._state))
-        contents = {**self._state.render_tables(analyses), **self._contents(rendered)}
-        before = self._state.content()
-        copies = {
-            path: back_up(self._path, path)
-            for path, data in contents.items()
-            if read_if_there(path) not in (None, data)
-        }
-        self._state.write(contents)
-        self._state.set_saved(rendered, analyses)
-        self._models.set_clean()
-        self._past.append(before)
-        self.changed.emit()
-        return copies
-
-    @property
-    def strict_tables(self) -> bool:
-        """Whether tables are written without our own columns, for folders shared with CloudScope.
-
-        CloudScope cannot save after one of several ROIs was run again if a table has further
-        columns than its own. What is left out (`columns_left_out`) stays in memory until the
-        image is loaded again. Kept in ``<path>.bloodflow.json`` by the next save.
-        """
-        return self._state.strict_tables
-
-    @strict_tables.setter
-    def strict_tables(self, value: bool) -> None:
-        if bool(value) != self._state.strict_tables:
-            self._state.strict_tables = bool(value)
-            self.changed.emit()
-
-    @property
-    def columns_left_out(self) -> tuple[str, ...]:
-        """Columns of the present results that strict tables leave out, empty if not strict."""
-        return self._models.own_columns() if self.strict_tables else ()
-
-    @property
-    def read_only_reason(self) -> str:
-        """Why the sidecar files cannot be saved (a newer program wrote them); empty if they can.
-
-        :meth:`save_copy` works all the same.
-        """
-        return self._state.read_only_reason
-
-    def _contents(self, rendered: RenderedSidecar) -> dict[Path, bytes]:
-        contents = {self._state.path: self._state.encode(rendered.document)}
-        return contents | self._state.render_private(self._models.private_state(self._state))
-
-    def save_copy(self, sidecar: str | Path) -> list[Path]:
-        """Write the present state as the sidecar files of another name; nothing becomes clean.
-
-        Parameters
-        ----------
-        sidecar : path-like
-            ``<name>.json``; the tables become ``<name>.<analysis>.csv`` beside it.
-
-        Returns
-        -------
-        list of pathlib.Path
-            What was written.
-
-        Raises
-        ------
-        SaveError
-            If one of the files exists, or cannot be written.
-        """
-        analyses = self._analysis_set.as_list()
-        target = image_path_of_sidecar(Path(sidecar).expanduser().resolve())
-        contents = self._state.render_tables(analyses, target)
-        contents[sidecar_path(target)] = self._state.encode(
-            self._models.render(self._state).document
-        )
-        for path in contents:
-            if path.exists():
-                raise SaveError(path, "exists already; a copy never replaces a file")
-        return write_transaction(target, contents, expected=dict.fromkeys(contents))
-
-    def export_scitiff(self, path: str | Path, *, overwrite: bool = False) -> tuple[str, ...]:
-        """Write the image as SciTiff, with calibration, ROIs and summaries of the results.
-
-        The lines of a kymograph go along ``t``. Every release of the package ``scitiff`` reads the
-        file with its metadata, and ImageJ with its calibration; only what a SciTiff image had
-        itself may ask for a later release. ROIs and results are JSON texts in ``extra``. The image
-        itself, and any other that is no export, is never replaced.
-
-        Parameters
-        ----------
-        path : path-like
-            A ``.tif`` or ``.tiff`` file.
-        overwrite : bool
-            Whether an earlier export of that name is replaced.
-
-        Returns
-        -------
-        tuple of str
-            What could not be written as it is, such as a coordinate; empty if all was.
-
-        Raises
-        ------
-        SaveError
-            If the path is taken, or the file cannot be written or does not read back the same;
-            what was there before is still there.
-        ImageReadError
-            If the pixels cannot be decoded.
-        """
-        document = self._models.render(self._state).document
-        return export_scitiff(self._images, document, Path(path), overwrite=overwrite)
 
     # ---- reacting to the models
 
@@ -763,7 +514,7 @@ class AcqImage:
     def _on_header_changed(self) -> None:
         if self._is_loading:
             return
-        self._models.calibration_source = "user"
+        self._models.calibration.source = "user"
         self.calibration_changed.emit(self.calibration)
         self.changed.emit()
 
@@ -779,6 +530,11 @@ class AcqImage:
     # ---- undo and redo
 
     def _restore_edits(self, state: EditState) -> None:
+        is_turned = state.axes_swapped != self.axes_swapped
+        if is_turned:
+            with self._quietly():
+                self._models.swap_axes()
+            self.axes_changed.emit()
         self._rois.restore(state.rois)
         self._models.experiment.update_values(state.experiment)
         self.accepted = state.accepted
@@ -789,8 +545,8 @@ class AcqImage:
                 self._analysis_set.updated.emit(key)
         present = self.header.get_values()
         patch = {name: value for name, value in state.header.items() if value != present[name]}
-        if patch or state.calibration_source != self._models.calibration_source:
-            self._models.calibration_source = state.calibration_source
+        if is_turned or patch or state.calibration_source != self._models.calibration.source:
+            self._models.calibration.source = state.calibration_source
             with self._quietly():  # an edit would make the user the source
                 self.header.update_values(patch)
             self.calibration_changed.emit(self.calibration)

@@ -4,31 +4,27 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from napari_bloodflow.acquisition.calibration_choice import (
-    calibration_of_header,
-    calibration_patch,
-    combine_readings,
-    disagreement,
-    doubts,
-    explain_readings,
-    readings_disagree,
-)
+from napari_bloodflow.acquisition.acq_calibration import AcqCalibration
+from napari_bloodflow.acquisition.array_image import array_record
 from napari_bloodflow.acquisition.contrast_table import ContrastTable
 from napari_bloodflow.acquisition.history import EditState
-from napari_bloodflow.acquisition.metadata import AcqImageHeader, ExperimentMetadata
+from napari_bloodflow.acquisition.images import plane_fingerprint
+from napari_bloodflow.acquisition.metadata import ExperimentMetadata, swapped_field
 from napari_bloodflow.acquisition.roi_set import RoiSet
+from napari_bloodflow.acquisition.sidecar_state import AXES_KEY
 from napari_bloodflow.acquisition.table_columns import own_columns
 from napari_bloodflow.acquisition.velocity_check import VelocityCheck
+from napari_bloodflow.errors import AxesError
 from napari_bloodflow.problems import Problem
 from napari_bloodflow.storage.tables import table_path
 
 if TYPE_CHECKING:
     from napari_bloodflow.acquisition.images import AcqImages
-    from napari_bloodflow.acquisition.metadata import MetadataSection
+    from napari_bloodflow.acquisition.metadata import AcqImageHeader, MetadataSection
+    from napari_bloodflow.acquisition.roi import Roi
     from napari_bloodflow.acquisition.sidecar_state import RenderedSidecar, SidecarState
     from napari_bloodflow.analysis.analysis_set import AnalysisSet
     from napari_bloodflow.analysis.base import AnalysisSource
-    from napari_bloodflow.calibration import Calibration
 
 __all__ = ["AcqModels"]
 
@@ -53,10 +49,10 @@ class AcqModels:
         How channels are displayed.
     velocity_check : VelocityCheck
         Which stored velocities are the reciprocal of the speed.
+    calibration : AcqCalibration
+        Which calibration is used, and who says so.
     accepted : bool
         The curator's mark.
-    calibration_source : str
-        Who filled in the calibration of the header.
     """
 
     def __init__(self, images: AcqImages, analysis_set: AnalysisSet) -> None:
@@ -66,9 +62,9 @@ class AcqModels:
         self.experiment = ExperimentMetadata()
         self.contrast = ContrastTable()
         self.velocity_check = VelocityCheck(analysis_set)
+        self.calibration = AcqCalibration(images)
         self.accepted = self._saved_accepted = True
-        self.calibration_source = self._saved_source = "none"
-        self._calibration_choices: tuple[Calibration, ...] = ()
+        self._saved_axes_swapped = False
 
     @property
     def header(self) -> AcqImageHeader:
@@ -79,37 +75,6 @@ class AcqModels:
     def sections(self) -> tuple[MetadataSection, ...]:
         """The experiment section and the header section."""
         return (self.experiment, self.header)
-
-    @property
-    def calibration(self) -> Calibration:
-        """Seconds per line and micrometres per pixel, with their source."""
-        return calibration_of_header(self.header, self.calibration_source)
-
-    @property
-    def calibration_choices(self) -> tuple[Calibration, ...]:
-        """The calibrations of image and sidecar while they disagree and the user has not chosen."""
-        return () if self.calibration_source == "user" else self._calibration_choices
-
-    @property
-    def calibration_doubts(self) -> tuple[str, ...]:
-        """What is hard to believe in the calibration, in words."""
-        return doubts(self.calibration, self.images.bounds.num_columns)
-
-    @property
-    def calibration_report(self) -> tuple[str, ...]:
-        """Every calibration that was found, and what became of it, one line each."""
-        images = self.images
-        return explain_readings(images.calibration_readings, images.notes, self.calibration_source)
-
-    def doubtful_calibration(self) -> list[Problem]:
-        """Return these doubts as problems, unless the user set the calibration by hand."""
-        if self.calibration_source == "user":
-            return []
-        name, action = self.images.name, f"{self.calibration} is used; check and correct it"
-        found = list(self.calibration_doubts)
-        if difference := readings_disagree(self.images.calibration_readings):
-            found.append(f"sources of the image disagree: {difference}")
-        return [Problem(name, "calibration", doubt, action) for doubt in found]
 
     def own_columns(self) -> tuple[str, ...]:
         """Return the columns of the present results that other programs do not know."""
@@ -128,10 +93,29 @@ class AcqModels:
             self.rois.is_dirty
             or self.analysis_set.is_dirty
             or self.accepted != self._saved_accepted
-            or self.calibration_source != self._saved_source
+            or self.calibration.is_dirty
+            or self.images.axes_swapped != self._saved_axes_swapped
             or self.contrast.is_dirty
             or any(section.is_dirty() for section in self.sections)
         )
+
+    # ---- axes
+
+    def swap_axes(self) -> None:
+        """Take the other axis of the file for time; ROIs keep their pixels.
+
+        Raises
+        ------
+        AxesError
+            (a ValueError) if the axes of the image cannot be swapped; nothing is changed then.
+        """
+        self.images.swap_axes()
+        self.rois.transpose()
+        self.calibration.follow_axes()
+
+    def _other_axes(self, roi: Roi) -> Roi:
+        """Return a ROI of the file as one of the image, or the other way round."""
+        return roi.with_geometry(roi.geometry.transposed) if self.images.axes_swapped else roi
 
     # ---- from the files
 
@@ -146,13 +130,14 @@ class AcqModels:
             The acquisition, for its analyses.
         """
         state.read()
+        self._load_axes(state)
         self._load_accepted(state)
-        self.rois.restore(state.load_rois(self.images.bounds))
+        self.rois.restore(map(self._other_axes, state.load_rois(self.images.bounds_in_file)))
         self.rois.set_clean()
         self.experiment.update_values(ExperimentMetadata().get_values())
         state.section_values("experiment_metadata", self.experiment)
         self.experiment.set_clean()
-        self._load_calibration(state)
+        self.calibration.load(state)
         self._load_contrast(state)
         self.analysis_set.replace_all(state.load_analyses(source))
         # A new ROI must not inherit what is kept of one that is gone or could not be read.
@@ -163,6 +148,19 @@ class AcqModels:
         state.remember_results(self.analysis_set)
         self.analysis_set.set_clean()
 
+    def _load_axes(self, state: SidecarState) -> None:
+        wanted = state.private.get(AXES_KEY, False)
+        if not isinstance(wanted, bool):
+            state.note_private(AXES_KEY, f"is {wanted!r}, not true or false", "taken as false")
+            wanted = False
+        if wanted != self.images.axes_swapped:
+            try:
+                self.images.swap_axes()
+                self.rois.transpose()
+            except AxesError as error:
+                state.note_private(AXES_KEY, str(error), "the axes are those of the file")
+        self._saved_axes_swapped = self.images.axes_swapped
+
     def _load_accepted(self, state: SidecarState) -> None:
         accepted = state.document.get("accepted", True)
         if not isinstance(accepted, bool):
@@ -170,36 +168,6 @@ class AcqModels:
             state.note_misshapen("accepted", "true or false", f"taken as {understood}")
             accepted = understood
         self.accepted = self._saved_accepted = accepted
-
-    def _load_calibration(self, state: SidecarState) -> None:
-        dt_s, dx_um, source = combine_readings(self.images.calibration_readings)
-        self.header.update_values(calibration_patch(dt_s, dx_um))
-        self.calibration_source = source
-        self._calibration_choices = ()
-        of_file = self.calibration
-        stored = AcqImageHeader()
-        state.section_values("image_header_metadata", stored)
-        chosen_by_user = state.private.get("calibration_source") == "user"
-        of_sidecar = calibration_of_header(stored, "user" if chosen_by_user else "sidecar")
-        if of_sidecar.is_known and (chosen_by_user or not of_file.is_known):
-            self.images.replace_header(stored)
-            self.calibration_source = of_sidecar.source
-        elif chosen_by_user:
-            state.note(
-                "image_header_metadata",
-                "the calibration that was entered by hand is gone; some programs reset it",
-                f"{'that of ' + of_file.source if of_file.is_known else 'none'} is used; enter it"
-                " again if it is wrong",
-            )
-        elif of_sidecar.is_known and (difference := disagreement(of_file, of_sidecar)):
-            self._calibration_choices = (of_file, of_sidecar)
-            state.note(
-                "image_header_metadata",
-                f"the image and the sidecar disagree: {difference}",
-                f"{of_file.source} is used; set the calibration by hand if the sidecar is right",
-            )
-        self._saved_source = self.calibration_source
-        self.header.set_clean()
 
     def _load_contrast(self, state: SidecarState) -> None:
         entries = state.document.get("image_contrast", {})
@@ -211,7 +179,7 @@ class AcqModels:
             state.needs_backup.add(state.path)
 
     def _check_velocities(self, state: SidecarState) -> None:
-        for key, what, action in self.velocity_check.correct(self.calibration):
+        for key, what, action in self.velocity_check.correct(self.calibration.current):
             name = table_path(state.image_path, key.analysis_name).name
             where = f"channel {key.channel}, ROI {key.roi_id}"
             state.problems.append(Problem(name, where, what, action))
@@ -222,7 +190,7 @@ class AcqModels:
         """Return the JSON document with the present state in it."""
         return state.render(
             accepted=self.accepted,
-            rois=self.rois.snapshot(),
+            rois=[self._other_axes(roi) for roi in self.rois],
             sections=self._edited_sections(),
             contrast=self.contrast.to_dict(),
             analyses=self.analysis_set.as_list(),
@@ -236,7 +204,8 @@ class AcqModels:
             section.set_clean()
         self.contrast.set_clean()
         self._saved_accepted = self.accepted
-        self._saved_source = self.calibration_source
+        self._saved_axes_swapped = self.images.axes_swapped
+        self.calibration.set_clean()
 
     def edits(self) -> dict[str, Any]:
         """Return what the user edited, ROIs and analyses apart, as entries of the document."""
@@ -251,22 +220,24 @@ class AcqModels:
 
     def _edited_sections(self) -> dict[str, tuple[MetadataSection, set[str]]]:
         """Return the sections by their key in the document, with their edited fields."""
-        edited = self.header.changed_fields()
-        if self.calibration_source != self._saved_source:
-            edited |= calibration_patch(None, None).keys()
-        for axis in "yx":
-            pair = {f"physical_unit_{axis}", f"physical_label_{axis}"}
-            edited |= pair if pair & edited else set()
+        header, edited = self.header, self.calibration.edited_fields()
+        if self.images.axes_swapped:  # other programs know the axes of the file only
+            header, edited = header.with_axes_swapped(), {swapped_field(name) for name in edited}
         return {
             "experiment_metadata": (self.experiment, self.experiment.changed_fields()),
-            "image_header_metadata": (self.header, edited),
+            "image_header_metadata": (header, edited),
         }
 
     def private_state(self, state: SidecarState) -> dict[str, Any]:
         """Return what goes into our own file."""
         private: dict[str, Any] = {}
-        if self.calibration_source == "user":
+        if self.calibration.source == "user":
             private["calibration_source"] = "user"
+        if self.images.axes_swapped:
+            private[AXES_KEY] = True
+        if (array := self.images.array) is not None:
+            fingerprint = plane_fingerprint(array.plane())
+            private["array"] = array_record(array.array_shape, array.array_plane, fingerprint)
         if state.strict_tables or "strict_tables" in state.private:
             private["strict_tables"] = state.strict_tables
         return private
@@ -279,7 +250,8 @@ class AcqModels:
             self.rois.snapshot(),
             self.experiment.get_values(),
             self.header.get_values(),
-            self.calibration_source,
+            self.calibration.source,
             self.accepted,
+            self.images.axes_swapped,
             {a.key: a.result for a in self.analysis_set if a.keeps_decisions and a.has_results},
         )

@@ -43,6 +43,8 @@ class EditState:
         Who filled in the calibration of the header.
     accepted : bool
         The curator's mark.
+    axes_swapped : bool
+        Whether time runs along the columns of the file.
     decisions : mapping of AnalysisKey to AnalysisResult
         Results that the user edits.
     """
@@ -52,6 +54,7 @@ class EditState:
     header: Mapping[str, Any]
     calibration_source: str
     accepted: bool
+    axes_swapped: bool
     decisions: Mapping[AnalysisKey, AnalysisResult] = field(default_factory=dict)
 
     def edited_decisions(self, before: EditState) -> list[AnalysisKey]:
@@ -200,6 +203,8 @@ def name_rois(roi_ids: Sequence[int]) -> str:
 
 def _describe(before: EditState, after: EditState) -> str:
     """Say what was done between two states, as an order: ``"move ROI 2"``."""
+    if before.axes_swapped != after.axes_swapped:
+        return "swap the axes"
     words = _describe_rois(before.rois, after.rois)
     fields = [name for name, value in after.experiment.items() if value != before.experiment[name]]
     if fields:

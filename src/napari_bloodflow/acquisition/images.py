@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from dataclasses import replace
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
@@ -10,6 +11,8 @@ import numpy as np
 
 from napari_bloodflow.acquisition.metadata import AcqImageHeader
 from napari_bloodflow.acquisition.roi import ImageBounds, RectRoiBounds
+from napari_bloodflow.errors import AxesError
+from napari_bloodflow.storage.calibration import SWAP_ADVICE
 from napari_bloodflow.storage.czi import CZI_EXTENSIONS, CziPixels, read_czi_header
 from napari_bloodflow.storage.split_channels import other_channel_files
 from napari_bloodflow.storage.tiff import TiffPixels, read_tiff_header
@@ -19,12 +22,16 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
+    from napari_bloodflow.storage.array_pixels import ArrayPixels
     from napari_bloodflow.storage.calibration import CalibrationReading
     from napari_bloodflow.storage.scitiff_read import SciTiff
 
-__all__ = ["AcqImages"]
+__all__ = ["AcqImages", "plane_fingerprint"]
 
 _FINGERPRINT_ROWS = 16
+_MAX_TURNED = 8
+"""Turned planes that are kept, enough for all channels of one z and t."""
+_OTHER_AXIS = str.maketrans("XY", "YX")
 
 
 class AcqImages:
@@ -34,6 +41,8 @@ class AcqImages:
     ----------
     path : pathlib.Path
         A TIFF or CZI file.
+    array : ArrayPixels, optional
+        Pixels that were read elsewhere; then no file is opened.
 
     Raises
     ------
@@ -43,15 +52,20 @@ class AcqImages:
         If it holds no image that can be read.
     """
 
-    def __init__(self, path: Path) -> None:
-        self._pixels: TiffPixels | CziPixels
-        if path.suffix.lower() in CZI_EXTENSIONS:
+    def __init__(self, path: Path, array: ArrayPixels | None = None) -> None:
+        self._pixels: TiffPixels | CziPixels | ArrayPixels
+        self._array = array
+        if array is not None:
+            self._file_header, self._pixels = array.header, array
+        elif path.suffix.lower() in CZI_EXTENSIONS:
             self._file_header = read_czi_header(path)
             self._pixels = CziPixels(self._file_header)
         else:
             self._file_header = read_tiff_header(path)
             self._pixels = TiffPixels(self._file_header)
+        self._as_read = self._file_header
         self._fingerprints: dict[tuple[int, int, int], str] = {}
+        self._turned: dict[tuple[int, int, int], NDArray[Any]] = {}
         sizes = self._file_header.sizes
         self._header = AcqImageHeader(
             shape=str(tuple(self._file_header.shape)),
@@ -89,9 +103,63 @@ class AcqImages:
             }
         )
 
+    # ---- axes
+
+    @property
+    def axes_swapped(self) -> bool:
+        """Whether time runs along the columns of the file; planes are then turned."""
+        return self._file_header is not self._as_read
+
+    def swap_axes(self) -> None:
+        """Take the columns of the file for time and its rows for position, or the other way round.
+
+        What the file says about its calibration is of its own rows and columns, and goes with them.
+
+        Raises
+        ------
+        AxesError
+            (a ValueError) if it is a SciTiff file.
+        """
+        header = self._as_read
+        if header.scitiff is not None:
+            raise AxesError(
+                f"{self.name}: the axes of a SciTiff file are those of its coordinates, and cannot"
+                " be swapped here; all else works"
+            )
+        self._file_header = (
+            header
+            if self.axes_swapped
+            else replace(
+                header,
+                axes=header.axes.translate(_OTHER_AXIS),
+                readings=header.swapped_readings,
+                swapped_readings=header.readings,
+            )
+        )
+        self._fingerprints.clear()
+        self._turned.clear()
+
+    @property
+    def bounds_in_file(self) -> ImageBounds:
+        """Rows and columns of a plane as the file has them."""
+        return self.bounds.transposed if self.axes_swapped else self.bounds
+
+    @property
+    def plane_in_file(self) -> NDArray[Any]:
+        """The first plane as the file has it, whether the axes are swapped or not."""
+        return self._pixels.plane()
+
+    @property
+    def array(self) -> ArrayPixels | None:
+        """Where the pixels come from if they were read elsewhere."""
+        return self._array
+
     @property
     def sizes(self) -> dict[str, int]:
-        """Length of every axis of the file, ``{"C": 2, "Y": 4000, "X": 128}``."""
+        """Length of every axis of the file, ``{"C": 2, "Y": 4000, "X": 128}``.
+
+        Y is time and X is position: both letters are exchanged if the axes are swapped.
+        """
         return dict(self._file_header.sizes)
 
     @property
@@ -127,8 +195,17 @@ class AcqImages:
 
     @property
     def calibration_readings(self) -> tuple[CalibrationReading, ...]:
-        """What the file itself says about its calibration, best source first."""
+        """What the file itself says about its calibration, best source first.
+
+        If the axes are swapped, only steps that are given for that: in a unit of time for the
+        columns, or of length for the rows.
+        """
         return self._file_header.readings
+
+    @property
+    def readings_in_file(self) -> tuple[CalibrationReading, ...]:
+        """The same for the axes as the file has them."""
+        return self._as_read.readings
 
     @property
     def scitiff(self) -> SciTiff | None:
@@ -149,6 +226,8 @@ class AcqImages:
     def axes_in_words(self) -> str:
         """What rows and columns are, and who says so: ``"rows are time (from ImageJ)"``."""
         header = self._file_header
+        if self.axes_swapped:
+            return "columns are time (swapped by hand)"
         if not self.is_kymograph:
             return "rows are not time (from SciTiff)"
         source = next((r.source for r in header.readings if r.dt_s is not None), "")
@@ -196,16 +275,19 @@ class AcqImages:
     @cached_property
     def other_channel_files(self) -> tuple[Path, ...]:
         """Files beside this one that hold the other channels of the same scan (``_C002.tif``)."""
-        return other_channel_files(self._file_header)
+        return other_channel_files(self._as_read)
 
     @property
     def notes(self) -> tuple[str, ...]:
         """Sentences about values of the file that were ignored, and about files beside it."""
+        notes = self._file_header.notes
+        if self.axes_swapped:
+            notes = tuple(note for note in notes if SWAP_ADVICE not in note)
         beside = ", ".join(path.name for path in self.other_channel_files)
         if not beside:
-            return self._file_header.notes
+            return notes
         text = f"other channels of this scan lie beside it: {beside}; each is opened by itself"
-        return (*self._file_header.notes, text)
+        return (*notes, text)
 
     def get_slice(self, channel: int = 0, z: int = 0, t: int = 0) -> NDArray[Any]:
         """Return one plane.
@@ -225,7 +307,18 @@ class AcqImages:
         ValueError
             If the channel, z or t does not exist.
         """
-        return self._pixels.plane(channel=channel, z=z, t=t)
+        if not self.axes_swapped:
+            return self._pixels.plane(channel=channel, z=z, t=t)
+        key = (channel, z, t)
+        if key not in self._turned:
+            # Lines have to lie together in memory: each of them is read again and again.
+            plane = np.ascontiguousarray(self._pixels.plane(channel=channel, z=z, t=t).T)
+            plane.flags.writeable = False
+            while len(self._turned) >= _MAX_TURNED:
+                self._turned.pop(next(iter(self._turned)), None)
+            self._turned[key] = plane
+            return plane
+        return self._turned[key]
 
     def get_roi_rect_image(
         self, channel: int, bounds: RectRoiBounds, z: int = 0, t: int = 0
@@ -259,12 +352,7 @@ class AcqImages:
         """
         key = (channel, z, t)
         if key not in self._fingerprints:
-            plane = self.get_slice(*key)
-            rows = np.unique(np.linspace(0, len(plane) - 1, _FINGERPRINT_ROWS).astype(int))
-            little_endian = plane[rows].astype(plane.dtype.newbyteorder("<"))
-            digest = hashlib.sha256(f"{plane.dtype.name} {plane.shape}".encode())
-            digest.update(little_endian.tobytes())
-            self._fingerprints[key] = digest.hexdigest()[:16]
+            self._fingerprints[key] = plane_fingerprint(self.get_slice(*key))
         return self._fingerprints[key]
 
     def get_image_physical_units(self) -> tuple[float, float]:
@@ -273,4 +361,20 @@ class AcqImages:
 
     def close(self) -> None:
         """Let go of the file; the next access opens it again."""
+        self._turned.clear()
         self._pixels.close()
+
+
+def plane_fingerprint(plane: NDArray[Any]) -> str:
+    """Return a short text that planes with other pixels have differently.
+
+    Parameters
+    ----------
+    plane : ndarray, shape (time, position)
+        Type, size and 16 lines spread over it are looked at.
+    """
+    rows = np.unique(np.linspace(0, len(plane) - 1, _FINGERPRINT_ROWS).astype(int))
+    little_endian = plane[rows].astype(plane.dtype.newbyteorder("<"))
+    digest = hashlib.sha256(f"{plane.dtype.name} {plane.shape}".encode())
+    digest.update(little_endian.tobytes())
+    return digest.hexdigest()[:16]

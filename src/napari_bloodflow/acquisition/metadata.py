@@ -27,7 +27,7 @@ from napari_bloodflow.schema import (
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-__all__ = ["AcqImageHeader", "ExperimentMetadata", "MetadataSection"]
+__all__ = ["AcqImageHeader", "ExperimentMetadata", "MetadataSection", "swapped_field"]
 
 
 class MetadataSection(BaseModel):
@@ -223,3 +223,17 @@ class AcqImageHeader(MetadataSection):
     physical_label_x: Text = field(
         "Pixels", "Physical Label X", group="Calibration", description="Unit of the column step."
     )
+
+    def with_axes_swapped(self) -> AcqImageHeader:
+        """Return a copy with the steps of rows and columns exchanged."""
+        names = {name: swapped_field(name) for name in ("physical_unit_y", "physical_label_y")}
+        values = self.get_values()
+        fresh = {a: values[b] for pair in names.items() for a, b in (pair, pair[::-1])}
+        return type(self).model_validate({**values, **fresh})
+
+
+def swapped_field(name: str) -> str:
+    """Return the field of the header that is about the other axis, or the name of any other."""
+    if name.endswith("_y"):
+        return f"{name[:-1]}x"
+    return f"{name[:-1]}y" if name.endswith("_x") else name

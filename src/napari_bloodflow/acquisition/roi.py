@@ -44,6 +44,11 @@ class ImageBounds:
             )
 
     @property
+    def transposed(self) -> ImageBounds:
+        """The same with rows for columns."""
+        return ImageBounds(self.num_columns, self.num_rows)
+
+    @property
     def whole(self) -> RectRoiBounds:
         """Rectangle that covers the plane."""
         return RectRoiBounds(0, self.num_rows, 0, self.num_columns)
@@ -75,6 +80,11 @@ class RectRoiBounds:
     def num_columns(self) -> int:
         """Number of pixels along the line."""
         return self.col_stop - self.col_start
+
+    @property
+    def transposed(self) -> RectRoiBounds:
+        """The same pixels in the image with rows for columns."""
+        return RectRoiBounds(self.col_start, self.col_stop, self.row_start, self.row_stop)
 
     def clamped(self, bounds: ImageBounds) -> RectRoiBounds:
         """Put starts before stops and cut to the image.
@@ -108,6 +118,11 @@ class LineEndpoints:
     col0: int
     row1: int
     col1: int
+
+    @property
+    def transposed(self) -> LineEndpoints:
+        """The same pixels in the image with rows for columns."""
+        return LineEndpoints(self.col0, self.row0, self.col1, self.row1)
 
     def clamped(self, bounds: ImageBounds) -> LineEndpoints:
         """Move ends that are outside onto the nearest pixel of the image."""

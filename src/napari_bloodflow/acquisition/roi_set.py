@@ -233,6 +233,11 @@ class RoiSet:
             self._rois = fresh
             self._next_id = max([self._next_id - 1, *fresh]) + 1
 
+    def transpose(self) -> None:
+        """Take rows for columns: the image is turned, and all ROIs keep their pixels."""
+        self._image_bounds = self._image_bounds.transposed
+        self.restore(roi.with_geometry(roi.geometry.transposed) for roi in self)
+
     def reserve_ids(self, last: int) -> None:
         """Give new ROIs ids above this one; something of theirs is kept elsewhere.
 

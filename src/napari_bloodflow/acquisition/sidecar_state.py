@@ -41,7 +41,11 @@ if TYPE_CHECKING:
     from napari_bloodflow.acquisition.roi import ImageBounds, Roi
     from napari_bloodflow.analysis.base import Analysis, AnalysisSource
 
-__all__ = ["RenderedSidecar", "SidecarState", "table_columns"]
+__all__ = ["AXES_KEY", "PRESENT_KEYS", "RenderedSidecar", "SidecarState", "table_columns"]
+
+AXES_KEY = "axes_swapped"
+PRESENT_KEYS = frozenset({"calibration_source", AXES_KEY})
+"""Keys of our own file that are there only while they hold."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,6 +82,8 @@ class SidecarState:
     ----------
     image_path : pathlib.Path
         The image they lie beside.
+    is_in_memory : bool
+        Whether there is no place for them: nothing is read, and nothing can be written.
 
     Attributes
     ----------
@@ -91,8 +97,9 @@ class SidecarState:
         Whether tables are to be written without our own columns.
     """
 
-    def __init__(self, image_path: Path) -> None:
+    def __init__(self, image_path: Path, *, is_in_memory: bool = False) -> None:
         self.image_path = image_path
+        self._is_in_memory = is_in_memory
         self.path = sidecar_path(image_path)
         self.problems: list[Problem] = []
         self.document: dict[str, Any] = {}
@@ -114,6 +121,9 @@ class SidecarState:
 
     def read(self) -> None:
         """Read the JSON, once a save that was interrupted is settled; never raises for either."""
+        if self._is_in_memory:
+            self.read_only_reason = "has no file to lie beside: save the image first"
+            return
         self.problems.extend(recover(self.image_path))
         for path in (self._private_path, self.path):
             self._before_reading[path] = file_signature(path)
@@ -123,9 +133,8 @@ class SidecarState:
         strict_tables = self._private.get("strict_tables", False)
         self.strict_tables = self._saved_strict_tables = strict_tables is True
         if not isinstance(strict_tables, bool):
-            what, action = f"is {strict_tables!r}, not true or false", "taken as false"
-            self.problems.append(Problem(self._private_path.name, "strict_tables", what, action))
-            self.needs_backup.add(self._private_path)
+            what = f"is {strict_tables!r}, not true or false"
+            self.note_private("strict_tables", what, "taken as false")
         if not private.understood:
             self.needs_backup.add(self._private_path)
         found = read_sidecar(self.path)
@@ -145,6 +154,8 @@ class SidecarState:
 
     def is_torn(self) -> bool:
         """Tell whether files were replaced while they were being read."""
+        if self._is_in_memory:
+            return False
         return is_being_saved(self.image_path) or any(
             file_signature(path) != before for path, before in self._before_reading.items()
         )
@@ -152,6 +163,11 @@ class SidecarState:
     def note(self, where: str, what: str, action: str) -> None:
         """Record a problem of the JSON."""
         self.problems.append(Problem(self.path.name, where, what, action))
+
+    def note_private(self, key: str, what: str, action: str) -> None:
+        """Record that an entry of our own file cannot be used; it will be replaced."""
+        self.problems.append(Problem(self._private_path.name, key, what, action))
+        self.needs_backup.add(self._private_path)
 
     def note_misshapen(self, key: str, expected: str, action: str) -> None:
         """Record that an entry is of another kind than the format says; it will be replaced."""
@@ -545,6 +561,8 @@ class SidecarState:
 
     def all_paths(self) -> list[Path]:
         """Return the paths of the JSON, the tables and the private file, existing or not."""
+        if self._is_in_memory:
+            return []
         tables = [table_path(self.image_path, name) for name in self._tables]
         return [self.path, *tables, self._private_path]
 
@@ -563,7 +581,7 @@ class SidecarState:
         """Return our own file, if there is anything to keep in it or it exists."""
         if not state and not self._private:
             return {}
-        kept = {k: v for k, v in self._private.items() if k != "calibration_source"}
+        kept = {k: v for k, v in self._private.items() if k not in PRESENT_KEYS}
         return {self._private_path: encode_sidecar({**kept, "version": 1, **state})}
 
     @property

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple, Protocol
 
@@ -149,12 +149,15 @@ class AnalysisState:
         Rows and columns of the whole plane.
     image_fingerprint : str
         Tells planes with other pixels apart; empty if it was not taken.
+    axes_swapped : bool
+        Whether time runs along the columns of the file; all else is of the turned image.
     """
 
     calibration: Calibration
     roi_bounds: tuple[int, int, int, int]
     image_shape: tuple[int, int]
     image_fingerprint: str = ""
+    axes_swapped: bool = False
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -425,11 +428,13 @@ class Analysis:
         """Take the present ROI and calibration for those of a result without provenance.
 
         Other programs do not say what a result was made from; what changes from now on is known.
+        They take the rows of a file for time, whatever the user says here.
         """
         if self._source is not None and PROVENANCE_KEY not in self.result.summary:
-            self._state_at_load = self._source.get_analysis_state(
+            state = self._source.get_analysis_state(
                 self.key.channel, self.key.roi_id, with_pixels=False
             )
+            self._state_at_load = None if state is None else replace(state, axes_swapped=False)
             parent = self.parent
             self._parent_at_load = None if parent is None else parent._result
 

@@ -23,6 +23,7 @@ __all__ = [
     "PROVENANCE_KEY",
     "changes_of_parent",
     "changes_of_state",
+    "is_of_axes",
     "make_provenance",
     "run_stamp",
     "sealed",
@@ -33,6 +34,7 @@ PROVENANCE_KEY = "provenance"
 """Key of the block inside a summary; CloudScope keeps it over a load and save."""
 _TABLE_KEY = "table_checksums"
 _PARENT_KEY = "parent"
+_SWAPPED_KEY = "axes_swapped"
 _PERIOD = 7
 _ROI_IS_GONE = "its ROI is gone"
 
@@ -165,6 +167,13 @@ def changes_of_parent(
     return ()
 
 
+def is_of_axes(result: AnalysisResult, *, axes_swapped: bool) -> bool:
+    """Tell whether a result was measured with the axes as they are now."""
+    made = result.summary.get(PROVENANCE_KEY)
+    was_swapped = isinstance(made, dict) and made.get(_SWAPPED_KEY) is True
+    return was_swapped == axes_swapped
+
+
 def changes_of_state(before: AnalysisState, now: AnalysisState | None) -> tuple[str, ...]:
     """Say in words what changed between two states; None if the ROI is gone."""
     return (_ROI_IS_GONE,) if now is None else tuple(_differences(_described(before), now))
@@ -189,10 +198,13 @@ def _described(state: AnalysisState) -> dict[str, Any]:
         "dt_s": calibration.dt_s if calibration.is_known else None,
         "dx_um": calibration.dx_um if calibration.is_known else None,
         "calibration_source": calibration.source,
+        **({_SWAPPED_KEY: True} if state.axes_swapped else {}),
     }
 
 
 def _differences(made: Mapping[str, Any], state: AnalysisState) -> list[str]:
+    if (made.get(_SWAPPED_KEY) is True) != state.axes_swapped:
+        return ["time runs along the other axis of the image now"]
     reasons = []
     if made.get("roi_bounds") != list(state.roi_bounds):
         reasons.append("the ROI was moved or resized")

@@ -46,6 +46,8 @@ class ImageHeader:
         Shape and axes as the library that reads the format sees them.
     columns_in_time : bool
         Whether the file gives the step of the columns in a unit of time.
+    swapped_readings : tuple of CalibrationReading
+        What the file says about its calibration if time runs along its columns.
     """
 
     path: Path
@@ -60,6 +62,7 @@ class ImageHeader:
     scitiff_fault: str = ""
     stored: tuple[tuple[int, ...], str] = ((), "")
     columns_in_time: bool = False
+    swapped_readings: tuple[CalibrationReading, ...] = ()
 
     @property
     def sizes(self) -> dict[str, int]:

@@ -131,6 +131,7 @@ def _header(tif: tifffile.TiffFile, path: Path, file_size: int) -> ImageHeader:
         fault,
         _stored(series),
         found.columns_in_time,
+        found.swapped_readings,
     )
 
 

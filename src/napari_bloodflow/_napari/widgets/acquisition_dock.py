@@ -11,6 +11,7 @@ from qtpy.QtWidgets import QScrollArea, QSizePolicy, QStackedWidget, QVBoxLayout
 from napari_bloodflow._napari.widgets.calibration_panel import CalibrationPanel
 from napari_bloodflow._napari.widgets.display_panel import DisplayPanel
 from napari_bloodflow._napari.widgets.file_panel import EmptyPanel, FilePanel
+from napari_bloodflow._napari.widgets.layer_panel import LayerPanel
 from napari_bloodflow._napari.widgets.problems_panel import ProblemsPanel
 from napari_bloodflow._napari.widgets.roi_panel import RoiPanel
 from napari_bloodflow._napari.widgets.save_panel import SavePanel
@@ -41,6 +42,7 @@ class AcquisitionDock(SessionDock):
         self.setObjectName("acquisition_dock")
         session = self._session
         self.setSizePolicy(QSizePolicy.Policy.Preferred, QSizePolicy.Policy.Preferred)
+        self._layer = LayerPanel(session)
         self._empty = EmptyPanel(session)
         self._file = FilePanel(session)
         self._rois = RoiPanel(session)
@@ -64,6 +66,7 @@ class AcquisitionDock(SessionDock):
         self._pages.addWidget(self._make_page())
         layout = QVBoxLayout(self)
         layout.setContentsMargins(4, 4, 4, 4)
+        layout.addWidget(self._layer)
         layout.addWidget(self._pages)
 
     def _make_page(self) -> QWidget:
@@ -104,7 +107,11 @@ class AcquisitionDock(SessionDock):
             *super()._session_slots(),
             (self._session.layout_changed, self._schedule),
             (self._session.blinding.changed, self._schedule),
+            (self._session.viewer.layers.selection.events.active, self._on_active_layer),
         )
+
+    def _on_active_layer(self, _event: Any) -> None:
+        self._schedule()
 
     def _slots_of(self, shown: ShownAcquisition) -> Slots:
         slots: list[tuple[Any, Any]] = [
@@ -121,6 +128,7 @@ class AcquisitionDock(SessionDock):
     def _refresh(self) -> None:
         has_file = self._session.active is not None
         self._pages.setCurrentIndex(1 if has_file else 0)
+        self._layer.refresh()
         for panel in self._panels:
             panel.refresh()
         # Any other image is shown at its physical size; lines and their time do not apply.

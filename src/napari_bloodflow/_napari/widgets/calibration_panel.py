@@ -167,6 +167,7 @@ class CalibrationPanel(Section):
         self._text = text_label("calibration_text", self, wraps=True)
         self._warning = Notice("calibration_warning", "alert", self)
         self._axes = text_label("calibration_axes", self, wraps=True)
+        self._swap = push_button("Swap axes", "swap_axes", "", self._on_swap, self)
         self._sources = Fold("calibration_sources", self)
         self._sources.set_title("Where it comes from")
         self._report = text_label("calibration_report", self._sources.content, wraps=True)
@@ -203,7 +204,10 @@ class CalibrationPanel(Section):
             box.valueChanged.connect(self._check)
         self.body.addWidget(self._warning)
         self.body.addWidget(self._text)
-        self.body.addWidget(self._axes)
+        axes = QHBoxLayout()
+        axes.addWidget(self._axes, 1)
+        axes.addWidget(self._swap, 0, Qt.AlignmentFlag.AlignTop)
+        self.body.addLayout(axes)
         self.body.addWidget(self._sources)
         self.body.addWidget(self._choice)
         self.body.addWidget(self._form)
@@ -224,9 +228,30 @@ class CalibrationPanel(Section):
             self._text.setText(describe_calibration(calibration))
         words = acq.images.axes_in_words
         self._axes.setText(f"{words[0].upper()}{words[1:]}")
+        self._show_swap(acq)
         self._report.setText("\n".join(f"• {line}" for line in acq.calibration_report))
         # Notes name the files that lie beside the image.
         self._sources.setVisible(not self._session.blinding.is_on)
+
+    def _show_swap(self, acq: AcqImage) -> None:
+        can_swap = acq.images.scitiff is None
+        self._swap.setVisible(can_swap)
+        self._swap.setText("Swap back" if acq.axes_swapped else "Swap axes")
+        axis = "rows" if acq.axes_swapped else "columns"
+        self._swap.setToolTip(
+            f"Time runs along the {axis} of the file: turn the image.\n"
+            "ROIs keep their pixels, results become stale. Can be undone."
+        )
+
+    def _on_swap(self) -> None:
+        acq = self._session.acq
+        if acq is None:
+            return
+        acq.axes_swapped = not acq.axes_swapped
+        axis = "columns" if acq.axes_swapped else "rows"
+        stale = sum(a.is_stale for a in acq.analysis_set if a.has_results)
+        words = f" {stale} result{'s are' if stale > 1 else ' is'} stale." if stale else ""
+        self._session.viewer.status = f"Time runs along the {axis} of the file.{words}"
 
     def _on_chosen(self, number: int) -> None:
         acq = self._session.acq

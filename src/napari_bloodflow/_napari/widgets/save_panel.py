@@ -9,6 +9,7 @@ from napari.utils.notifications import show_error
 from qtpy.QtCore import QTimer
 from qtpy.QtWidgets import QCheckBox, QFileDialog, QHBoxLayout, QVBoxLayout, QWidget
 
+from napari_bloodflow._napari.use_layer import keep_using
 from napari_bloodflow._napari.widgets.conflict_panel import ConflictPanel
 from napari_bloodflow._napari.widgets.parts import Notice, push_button
 from napari_bloodflow.errors import SaveError, SidecarConflict
@@ -80,7 +81,10 @@ class SavePanel(QWidget):
         if not is_dirty:
             self._conflict.clear()
         folder = Path(acq.path).parent
-        if acq.read_only_reason:
+        if acq.is_in_memory:
+            self._save.setText("Save image…")
+            tip = "Write the image as a TIFF file, with ROIs, metadata and results beside it"
+        elif acq.read_only_reason:
             self._save.setText("Save a copy...")
             tip = f"{acq.get_sidecar_json_path()} {acq.read_only_reason}."
         else:
@@ -101,7 +105,7 @@ class SavePanel(QWidget):
         self._fading.start()
         self._session.viewer.status = text
 
-    def _tell_failure(self, acq: AcqImage, error: SaveError) -> None:
+    def _tell_failure(self, acq: AcqImage, error: OSError | ValueError) -> None:
         clean = self._session.blinding.clean
         self._fading.stop()
         self._message.say(clean(f"Not saved. {error}", acq), "error")
@@ -118,7 +122,9 @@ class SavePanel(QWidget):
         acq = self._session.acq
         if acq is None:
             return
-        if acq.read_only_reason:
+        if acq.is_in_memory:
+            self._save_image(acq)
+        elif acq.read_only_reason:
             self._save_copy(acq)
         else:
             self._save_keeping(acq, None)
@@ -133,6 +139,25 @@ class SavePanel(QWidget):
             self.say(f"{self._session.blinding.label_of(acq)}: loaded again from disk")
         else:
             self._save_keeping(acq, "both" if choice == "both" else "mine")
+
+    def _save_image(self, acq: AcqImage) -> None:
+        chosen, _ = QFileDialog.getSaveFileName(
+            self, "Save the image with ROIs and results", f"{acq.name}.tif", "TIFF (*.tif *.tiff)"
+        )
+        if not chosen:
+            return
+        target = Path(chosen)
+        target = target if target.suffix else target.with_name(f"{target.name}.tif")
+        try:
+            saved = acq.save_as(target)
+        except (OSError, ValueError) as error:
+            self._tell_failure(acq, error)
+            return
+        keep_using(self._session, acq, saved)
+        names = [path.name for path in (saved.image_path, *saved.get_sidecar_paths())]
+        # The dock turns to the saved file first, which clears what it says.
+        self.refresh()
+        self.say(f"Saved {', '.join(names)}")
 
     def _save_copy(self, acq: AcqImage) -> None:
         folder = Path(acq.path).parent

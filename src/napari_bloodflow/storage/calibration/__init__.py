@@ -16,6 +16,7 @@ from napari_bloodflow.storage.calibration.imagej_ome import (
 )
 from napari_bloodflow.storage.calibration.olympus import read_olympus_text
 from napari_bloodflow.storage.calibration.readings import (
+    SWAP_ADVICE,
     CalibrationFindings,
     CalibrationReading,
     day_and_time,
@@ -30,6 +31,7 @@ if TYPE_CHECKING:
     from tifffile import TiffFile
 
 __all__ = [
+    "SWAP_ADVICE",
     "CalibrationFindings",
     "CalibrationReading",
     "day_and_time",
@@ -88,4 +90,5 @@ def read_calibration(
         date=dated.date,
         time=dated.time,
         columns_in_time=any(one.columns_in_time for one in found),
+        swapped_readings=tuple(reading for one in found for reading in one.swapped_readings),
     )

@@ -50,9 +50,9 @@ def read_imagej(tif: TiffFile, num_frames: int) -> CalibrationFindings:
         x_unit = "cm"
     reader.take_dx(_step(tags.valueof(282)), x_unit, "XResolution")
 
-    y_unit = str(metadata.get("yunit", ""))
-    if time_to_s(1, y_unit) is not None:
-        reader.take_dt(_step(tags.valueof(283)), y_unit, "YResolution")
+    # Without a unit of its own a row is as long as `unit` says; as a time that would be a guess.
+    y_unit = str(metadata.get("yunit", "")) or ("" if time_to_s(1, unit) is not None else x_unit)
+    reader.take_rows(_step(tags.valueof(283)), y_unit, "YResolution")
     interval = metadata.get("finterval", 0)
     if reader.dt_s is None and interval != 0:
         if num_frames > 1:
@@ -79,9 +79,7 @@ def read_ome(tif: TiffFile, num_rows: int, num_frames: int) -> CalibrationFindin
     get: Callable[..., str] = pixels.attrib.get
     reader = SourceReader("OME")
     reader.take_dx(get("PhysicalSizeX"), get("PhysicalSizeXUnit", "µm"), "PhysicalSizeX")
-    y_unit = get("PhysicalSizeYUnit", "µm")
-    if time_to_s(1, y_unit) is not None:
-        reader.take_dt(get("PhysicalSizeY"), y_unit, "PhysicalSizeY")
+    reader.take_rows(get("PhysicalSizeY"), get("PhysicalSizeYUnit", "µm"), "PhysicalSizeY")
     increment = get("TimeIncrement")
     if reader.dt_s is None and increment is not None:
         if num_frames > 1:

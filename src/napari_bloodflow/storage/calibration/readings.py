@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 __all__ = [
+    "SWAP_ADVICE",
     "CalibrationFindings",
     "CalibrationReading",
     "SourceReader",
@@ -44,6 +45,9 @@ _TIMES_IN_S: dict[str, tuple[float, float]] = {
     **dict.fromkeys(("h", "hr", "hour"), (3600, 1)),
 }
 _NO_UNITS = frozenset(("", "pixel", "pixels", "px", "line", "lines", "none"))
+
+SWAP_ADVICE = "swap its axes"
+"""Part of the notes that are void once the axes are swapped."""
 
 _MAX_TEXT_BYTES = 16 << 20
 
@@ -87,6 +91,9 @@ class CalibrationFindings:
         Local time of the acquisition, ``"HH:MM:SS"``, or empty.
     columns_in_time : bool
         Whether a source gives the step of the columns in a unit of time.
+    swapped_readings : tuple of CalibrationReading
+        The steps if time runs along the columns, of sources that give those of columns in a unit
+        of time or those of rows in one of length.
     """
 
     readings: tuple[CalibrationReading, ...] = ()
@@ -94,6 +101,7 @@ class CalibrationFindings:
     date: str = ""
     time: str = ""
     columns_in_time: bool = False
+    swapped_readings: tuple[CalibrationReading, ...] = ()
 
 
 def length_to_um(value: float, unit: str) -> float | None:
@@ -170,6 +178,23 @@ class SourceReader:
         self.details: list[str] = []
         self.notes: list[str] = []
         self.columns_in_time = False
+        self._swapped_dt_s: float | None = None
+        self._swapped_dx_um: float | None = None
+        self._swapped_details: list[str] = []
+
+    def take_rows(self, value: object, unit: str, field: str) -> None:
+        """Take the step of a row in whichever unit it is.
+
+        One of time is the time of a line; one of length counts if time runs along the columns.
+        """
+        if time_to_s(1, unit) is not None:
+            self.take_dt(value, unit, field)
+            return
+        number = positive_number(value)
+        step = None if number is None else length_to_um(number, unit)
+        if step is not None and 0 < step < math.inf:
+            self._swapped_dx_um = step
+            self._swapped_details.append(f"{field} {number:.6g} {_readable_unit(unit)}")
 
     def take_dx(self, value: object, unit: str, field: str) -> None:
         """Take the size of a pixel, if there is one with a unit."""
@@ -198,9 +223,13 @@ class SourceReader:
         step = convert(number, unit)
         if step is None and quantity == "length" and time_to_s(1, unit) is not None:
             self.columns_in_time = True
+            duration = time_to_s(number, unit)
+            if duration is not None and 0 < duration < math.inf:
+                self._swapped_dt_s = duration
+                self._swapped_details.append(f"{field} {number:.6g} {_readable_unit(unit)}")
             self.notes.append(
                 f"{self.prefix}{field} is in {unit}: time seems to run along the columns of this"
-                " image, where rows are lines; transpose it, or set the calibration by hand"
+                f" image, where rows are lines; {SWAP_ADVICE}, or set the calibration by hand"
             )
         elif step is None:
             self.notes.append(f"{self.prefix}{field}: {unit!r} is not a known unit of {quantity}")
@@ -217,8 +246,17 @@ class SourceReader:
         if self.dt_s is not None or self.dx_um is not None:
             detail = ", ".join(self.details)
             readings = (CalibrationReading(self.dt_s, self.dx_um, self.source, detail),)
+        swapped: tuple[CalibrationReading, ...] = ()
+        steps = self._swapped_dt_s, self._swapped_dx_um
+        if steps != (None, None):
+            swapped = (CalibrationReading(*steps, self.source, ", ".join(self._swapped_details)),)
         return CalibrationFindings(
-            readings, tuple(self.notes), date, time, columns_in_time=self.columns_in_time
+            readings,
+            tuple(self.notes),
+            date,
+            time,
+            columns_in_time=self.columns_in_time,
+            swapped_readings=swapped,
         )
 
 
