@@ -24,7 +24,7 @@ from napari_bloodflow.acquisition.metadata import (
     ExperimentMetadata,
     MetadataSection,
 )
-from napari_bloodflow.acquisition.paths import SUPPORTED_EXTENSIONS, is_supported
+from napari_bloodflow.acquisition.paths import can_be_opened, unsupported_reason
 from napari_bloodflow.acquisition.roi import LineROI, RectROI
 from napari_bloodflow.acquisition.scitiff_export import export_scitiff
 from napari_bloodflow.acquisition.scitiff_layers import scitiff_problems
@@ -76,7 +76,10 @@ class AcqImage:
     Parameters
     ----------
     path : path-like
-        A ``.tif``, ``.tiff`` or ``.czi`` file. It is opened read-only and never written.
+        A ``.tif``, ``.tiff`` or ``.czi`` file, or the ``.xml`` that Prairie View wrote beside TIFF
+        files. It is opened read-only and never written. Where each channel of a scan is a file of
+        its own (``scan_C001.tif``, ``scan_C002.tif``), any of them opens all of them as channels
+        of the first.
 
     Attributes
     ----------
@@ -100,15 +103,12 @@ class AcqImage:
     reloaded = Signal()
 
     def __init__(self, path: str | Path) -> None:
-        self._path = Path(path).expanduser().resolve()
-        if not is_supported(self._path):
-            supported = ", ".join(SUPPORTED_EXTENSIONS)
-            raise UnsupportedFileError(
-                self._path,
-                f"the extension {self._path.suffix!r} is not supported; supported are {supported}",
-            )
-        self._models = AcqModels(AcqImages(self._path), AnalysisSet(self))
+        file = Path(path).expanduser().resolve()
+        if not can_be_opened(file):
+            raise UnsupportedFileError(file, unsupported_reason(file))
+        self._models = AcqModels(AcqImages(file), AnalysisSet(self))
         self._images = self._models.images
+        self._path = self._images.path
         self._rois = self._models.rois
         self._analysis_set = self._models.analysis_set
         self._past: deque[SidecarContent] = deque(maxlen=_REMEMBERED_SAVES)
@@ -128,7 +128,7 @@ class AcqImage:
 
     @property
     def path(self) -> str:
-        """Resolved absolute path of the image."""
+        """Resolved absolute path of the image; of a file per channel that of the first."""
         return str(self._path)
 
     @property

@@ -192,6 +192,8 @@ def _check_image(path: Path, repair: bool, repair_velocity: bool) -> CheckedFile
             action = "it is not opened; opening the image or --repair settles it"
             return CheckedFile(path, (Problem(image.name, "", what, action),), tuple(done))
         acq = AcqImage(image)
+        if acq.image_path != image:  # another channel of it, without files of its own
+            return CheckedFile(path, (), tuple(done))
         findings = _findings(image)
         done += _attempt(problems, lambda: _put_right(acq, findings, repair, repair_velocity))
         if done:

@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 __all__ = [
+    "MAX_TEXT_BYTES",
     "CalibrationFindings",
     "CalibrationReading",
     "SourceReader",
@@ -45,7 +46,8 @@ _TIMES_IN_S: dict[str, tuple[float, float]] = {
 }
 _NO_UNITS = frozenset(("", "pixel", "pixels", "px", "line", "lines", "none"))
 
-_MAX_TEXT_BYTES = 16 << 20
+MAX_TEXT_BYTES = 16 << 20
+"""Of a text beside an image."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -236,7 +238,7 @@ def read_text(path: Path) -> str:
         If it cannot be read.
     """
     with path.open("rb") as stream:
-        return decoded_text(stream.read(_MAX_TEXT_BYTES))
+        return decoded_text(stream.read(MAX_TEXT_BYTES))
 
 
 def decoded_text(data: bytes) -> str:
