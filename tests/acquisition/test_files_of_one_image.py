@@ -147,6 +147,7 @@ def test_further_frames_of_an_xml_are_named_and_listed(tmp_path: Path) -> None:
     assert acq.image_path == images[0]
     assert any(SECOND[0] in line for line in acq.calibration_report)
     assert [file.path for file in AcqImageList(xml).files] == [images[0], images[2]]
+    assert [report.path for report in check_paths([xml])] == [images[0], images[2]]
 
 
 def test_a_channel_that_is_missing_leaves_the_others(tmp_path: Path) -> None:
