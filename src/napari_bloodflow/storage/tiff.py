@@ -208,6 +208,8 @@ def _check_decoding(
     page = series.keyframe
     if page.databytecounts and min(page.databytecounts) == 0:
         raise ImageReadError(path, "is damaged: a strip of pixels has no bytes")
+    if page.dataoffsets and min(page.dataoffsets) == 0:
+        raise ImageReadError(path, "is damaged: a strip of pixels is said to be at byte 0")
     num_strips = math.prod(page.chunked)
     if len(page.dataoffsets) < num_strips and not page.is_contiguous:
         raise ImageReadError(
