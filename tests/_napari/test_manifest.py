@@ -28,7 +28,9 @@ def test_it_is_found_by_the_name_of_the_distribution() -> None:
 def test_it_has_what_users_look_for(manifest: PluginManifest) -> None:
     parts = manifest.contributions
     (reader,) = parts.readers or ()
-    assert {"*.tif", "*.tiff", "*.tif.json", "*.tiff.json"} <= set(reader.filename_patterns)
+    assert {"*.tif", "*.tiff", "*.xml", "*.tif.json", "*.tiff.json"} <= set(
+        reader.filename_patterns
+    )
     docks = {w.display_name for w in parts.widgets or ()}
     assert {"Acquisitions", "Acquisition", "Metadata", "Velocity", "Diameter"} <= docks
     assert len(parts.sample_data or ()) == 2

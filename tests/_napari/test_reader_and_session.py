@@ -16,6 +16,7 @@ from napari_bloodflow import AcqImage, RectRoiBounds, open_in_viewer
 from napari_bloodflow._napari.layers import fit_stretch
 from napari_bloodflow._napari.reader import get_reader
 from napari_bloodflow._napari.session import get_session
+from napari_bloodflow.errors import ImageReadError
 from napari_bloodflow.synthetic import moving_streaks, write_tiff
 
 if TYPE_CHECKING:
@@ -71,6 +72,32 @@ def test_a_sidecar_opens_its_image(viewer: ViewerModel, k05: Path) -> None:
 @pytest.mark.parametrize("name", ["a.png", "a.json", "a.tif.csv", ""])
 def test_other_files_are_left_to_other_readers(name: str) -> None:
     assert get_reader(name) is None
+
+
+@pytest.mark.parametrize("opened", [(1,), (0, 1), (1, 0)])
+def test_channels_in_files_of_their_own_open_once_as_channels_of_one_image(
+    viewer: ViewerModel, tmp_path: Path, opened: tuple[int, ...]
+) -> None:
+    files = [tmp_path / f"scan_C00{n}.tif" for n in (1, 2)]
+    for number, file in enumerate(files):
+        tifffile.imwrite(file, np.full((60, 20), number + 1, np.uint16))
+    viewer.open([str(files[i]) for i in opened], plugin=PLUGIN)
+    (shown,) = get_session(viewer).shown
+    assert shown.acq.image_path == files[0]
+    images = [layer for layer in viewer.layers if isinstance(layer, Image)]
+    assert sorted(int(np.max(layer.data)) for layer in images) == [1, 2]
+    get_session(viewer).open(files[1])
+    assert len(viewer.layers) == 3
+
+
+def test_another_xml_than_that_of_prairie_is_declined_in_words(
+    viewer: ViewerModel, tmp_path: Path
+) -> None:
+    xml = tmp_path / "a.xml"
+    xml.write_text("<note/>")
+    with pytest.raises(ImageReadError, match="is not an XML file of Prairie View"):
+        viewer.open(str(xml), plugin=PLUGIN)
+    assert len(viewer.layers) == 0
 
 
 def test_several_files_open_together(viewer: ViewerModel, k05: Path) -> None:

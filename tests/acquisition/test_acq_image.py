@@ -11,7 +11,7 @@ import pandas as pd
 import pytest
 import tifffile
 
-from napari_bloodflow import AcqImage, ImageContrast, LineEndpoints, RectRoiBounds
+from napari_bloodflow import AcqImage, AcqImageList, ImageContrast, LineEndpoints, RectRoiBounds
 from napari_bloodflow.errors import ImageReadError, SaveError, UnsupportedFileError
 from napari_bloodflow.synthetic import pulsatile_flow, write_tiff
 
@@ -126,7 +126,21 @@ def test_all_analyses_of_every_dialect_are_loaded(
         assert analysis.result.summary
 
 
-@pytest.mark.parametrize("name", ["a.png", "b.oir", "c"])
+@pytest.mark.parametrize(
+    ("name", "what"),
+    [("a.oir", "Olympus OIR"), ("a.ND2", "Nikon ND2"), ("a.lif", "Leica LIF")],
+)
+def test_formats_of_microscopes_are_named_with_what_to_do(
+    tmp_path: Path, name: str, what: str
+) -> None:
+    (tmp_path / name).write_bytes(b"x")
+    with pytest.raises(UnsupportedFileError, match=rf"{what}.*export it as OME-TIFF.*plugin"):
+        AcqImage(tmp_path / name)
+    (warning,) = AcqImageList.load_safe(tmp_path / name).warnings
+    assert what in warning.message
+
+
+@pytest.mark.parametrize("name", ["a.png", "b.jpg", "c"])
 def test_other_extensions_are_value_errors(tmp_path: Path, name: str) -> None:
     (tmp_path / name).write_bytes(b"x")
     with pytest.raises(ValueError, match=r"is not supported; supported are \.tif, \.tiff"):

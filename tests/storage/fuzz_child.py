@@ -42,6 +42,7 @@ def seeds() -> list[bytes]:
     """Return small files of many kinds."""
     data = np.arange(24 * 16, dtype=np.uint16).reshape(24, 16)
     stack = np.stack([data, data + 1, data + 2])
+    many = np.arange(12 * 4 * 8, dtype=np.uint16).reshape(12, 4, 8)
     kinds: list[tuple[Any, dict[str, Any]]] = [
         (data, {}),
         (data, {"byteorder": ">"}),
@@ -56,6 +57,10 @@ def seeds() -> list[bytes]:
         (stack, {"metadata": None}),
         (stack.astype(np.float32), {"metadata": {"axes": "TYX"}}),
         (data.astype(np.uint8), {"software": "SI.x = 1\nSI.hRoiManager.linePeriod = 0.001"}),
+        (many, {"metadata": None}),
+        (many, {"metadata": None, "bigtiff": True, "byteorder": ">"}),
+        (many, {"compression": "zlib", "metadata": {"axes": "TYX"}}),
+        (many, {"ome": True, "metadata": {"axes": "ZYX"}, "contiguous": False}),
     ]
     files = []
     for array, options in kinds:

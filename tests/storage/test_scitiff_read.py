@@ -11,6 +11,7 @@ import pytest
 import tifffile
 
 from napari_bloodflow.errors import ImageReadError
+from napari_bloodflow.storage.scitiff_model import InvalidSciTiff, parse_document
 from napari_bloodflow.storage.tiff import TiffPixels, read_tiff_header
 from tests.scitiff_files import EXPECTED, FOLDER, document, named, sha256, variable, write
 
@@ -231,12 +232,13 @@ def test_a_stack_with_one_directory_is_read_whole(path: Path) -> None:
 
 
 @pytest.mark.skipif(find_spec("imagecodecs") is not None, reason="imagecodecs is installed")
-def test_a_codec_that_is_not_installed_is_named(path: Path) -> None:
+@pytest.mark.parametrize("code", [5, 7, 34712])  # LZW, JPEG, JPEG 2000
+def test_a_codec_that_is_not_installed_is_named(path: Path, code: int) -> None:
     pixels = np.arange(6 * 20 * 24, dtype=np.float32).reshape(6, 1, 1, 20, 24)
     write(path, document(pixels.shape), pixels, compression="zlib")
     with tifffile.TiffFile(path, mode="r+") as tif:
         for page in tif.pages:
-            page.tags["Compression"].overwrite(5)  # LZW
+            page.tags["Compression"].overwrite(code)
     with pytest.raises(ImageReadError, match="codecs"):
         read_tiff_header(path)
 
@@ -255,6 +257,11 @@ def test_other_keys_of_imagej_are_no_scitiff(path: Path) -> None:
     tifffile.imwrite(path, np.zeros((2, 4, 5), np.float32), imagej=True, metadata=metadata)
     header = read_tiff_header(path)
     assert (header.scitiff, header.scitiff_fault) == (None, "")
+
+
+def test_a_text_that_is_too_long_is_not_parsed() -> None:
+    with pytest.raises(InvalidSciTiff, match="longer than 64,000,000 characters"):
+        parse_document(" " * 64_000_001)
 
 
 # ---- coordinates
@@ -401,6 +408,27 @@ def test_parts_of_a_wrong_type_are_kept(path: Path, part: str) -> None:
     scitiff = scitiff_of(path)
     assert getattr(scitiff.document, part) == "not an object"
     assert codes(scitiff) == [f"kept-raw:{part}"]
+
+
+RANGE = {"dims": [], "shape": [], "unit": "angstrom", "dtype": "float64", "values": 1.0}
+
+
+@pytest.mark.parametrize(
+    "daq",
+    [
+        {"facility": "Unknown", "source_type": "Unknown", "simulated": None},
+        {"source": {"neutron_type": "continuous", "wavelength_range": variable("w", [1.0, 2.0])}},
+        {"source": {"neutron_type": "continuous", "wavelength_range": [RANGE, RANGE]}},
+        {"facility": [], "source_type": None, "detector": None, "team": [{"name": "A"}]},
+        {"source": {"anything": "else"}},
+    ],
+)
+def test_how_it_was_recorded_is_kept_as_each_release_writes_it(path: Path, daq: Any) -> None:
+    text = document((2, 1, 1, 4, 5)) | {"daq": daq}
+    write(path, text, np.zeros((2, 1, 1, 4, 5), np.float32))
+    scitiff = scitiff_of(path)
+    assert scitiff.document.daq == daq
+    assert scitiff.notes == ()
 
 
 def test_nobody_is_asked_for_an_address(path: Path) -> None:
@@ -553,6 +581,17 @@ def test_names_and_roles_of_channels(
     scitiff = made(path, (1, 1, 2, 4, 5), coords={"c": coord} if coord else {})
     assert [channel.name for channel in scitiff.channels] == names
     assert [channel.role for channel in scitiff.channels] == roles
+
+
+@pytest.mark.parametrize(
+    "order", [("stdevs", "intensities", "mask"), ("mask", "stedvs", "intensities")]
+)
+def test_parts_of_one_image_come_in_any_order(path: Path, order: tuple[str, ...]) -> None:
+    coord = variable("c", list(order), dtype="string")
+    scitiff = made(path, (2, 1, 3, 4, 5), coords={"c": coord})
+    wanted = ["stdevs" if name == "stedvs" else name for name in order]
+    assert [channel.role for channel in scitiff.channels] == wanted
+    assert scitiff.notes == ()
 
 
 @pytest.mark.parametrize("name", ["intensities", "DAPI"])

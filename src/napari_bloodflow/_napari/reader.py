@@ -1,10 +1,10 @@
-"""npe2 reader: a TIFF, or the sidecar of one, as layers kept in step with its AcqImage."""
+"""npe2 reader: an image, or a file beside it, as layers kept in step with its AcqImage."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from napari_bloodflow.acquisition.paths import image_path_of, is_supported
+from napari_bloodflow.acquisition.paths import can_be_opened, image_path_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -21,7 +21,7 @@ def get_reader(path: str | list[str]) -> Callable[[str | list[str]], list[Any]] 
         What was dropped or opened.
     """
     paths = [path] if isinstance(path, str) else list(path)
-    if paths and all(is_supported(image_path_of(p)) for p in paths):
+    if paths and all(can_be_opened(image_path_of(p)) for p in paths):
         return read_acquisition
     return None
 
@@ -32,7 +32,8 @@ def read_acquisition(path: str | list[str]) -> list[Any]:
     Parameters
     ----------
     path : str or list of str
-        TIFF files, or sidecars (their images are opened).
+        Images, sidecars (their images are opened) or XML files of Prairie View. Channels that are
+        files of one scan are one image.
 
     Returns
     -------
@@ -53,8 +54,12 @@ def read_acquisition(path: str | list[str]) -> list[Any]:
     viewer = viewer_of_caller()
     session = get_session(viewer) if viewer is not None else None
     layers: list[Any] = []
+    read: set[str] = set()
     for item in [path] if isinstance(path, str) else path:
         acq = AcqImage(image_path_of(item))
+        if acq.path in read:
+            continue
+        read.add(acq.path)
         shown = session.find(acq.path) if session is not None else None
         if session is not None and shown is not None:
             session.show_layers(shown)

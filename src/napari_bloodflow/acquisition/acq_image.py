@@ -24,7 +24,7 @@ from napari_bloodflow.acquisition.metadata import (
     ExperimentMetadata,
     MetadataSection,
 )
-from napari_bloodflow.acquisition.paths import SUPPORTED_EXTENSIONS, is_supported
+from napari_bloodflow.acquisition.paths import can_be_opened, unsupported_reason
 from napari_bloodflow.acquisition.scitiff_layers import scitiff_problems
 from napari_bloodflow.analysis.analysis_set import AnalysisSet
 from napari_bloodflow.errors import UnsupportedFileError
@@ -55,7 +55,10 @@ class AcqImage(AcqSaving, AcqMeasuring):
     Parameters
     ----------
     path : path-like
-        A ``.tif``, ``.tiff`` or ``.czi`` file. It is opened read-only and never written.
+        A ``.tif``, ``.tiff`` or ``.czi`` file, or the ``.xml`` that Prairie View wrote beside TIFF
+        files. It is opened read-only and never written. Where each channel of a scan is a file of
+        its own (``scan_C001.tif``, ``scan_C002.tif``), any of them opens all of them as channels
+        of the first.
 
     Attributes
     ----------
@@ -82,18 +85,15 @@ class AcqImage(AcqSaving, AcqMeasuring):
     reloaded = Signal()
 
     def __init__(self, path: str | Path) -> None:
-        self._path = Path(path).expanduser().resolve()
-        if not is_supported(self._path):
-            supported = ", ".join(SUPPORTED_EXTENSIONS)
-            raise UnsupportedFileError(
-                self._path,
-                f"the extension {self._path.suffix!r} is not supported; supported are {supported}",
-            )
-        self._set_up(AcqImages(self._path))
+        path = Path(path).expanduser().resolve()
+        if not can_be_opened(path):
+            raise UnsupportedFileError(path, unsupported_reason(path))
+        self._set_up(AcqImages(path))
 
     def _set_up(self, images: AcqImages, *, is_in_memory: bool = False) -> None:
         self._models = AcqModels(images, AnalysisSet(self))
         self._images = self._models.images
+        self._path = self._images.path
         self._rois = self._models.rois
         self._analysis_set = self._models.analysis_set
         self._files = AcqFiles(self._path, self._models, self, is_in_memory=is_in_memory)
@@ -196,7 +196,7 @@ class AcqImage(AcqSaving, AcqMeasuring):
 
     @property
     def path(self) -> str:
-        """Resolved absolute path of the image."""
+        """Resolved absolute path of the image; of a file per channel that of the first."""
         return str(self._path)
 
     @property

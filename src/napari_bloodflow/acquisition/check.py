@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 from napari_bloodflow.acquisition.acq_image import AcqImage
 from napari_bloodflow.acquisition.analysis_records import record_key
 from napari_bloodflow.acquisition.file_search import natural_key
-from napari_bloodflow.acquisition.paths import SUPPORTED_EXTENSIONS, is_supported
+from napari_bloodflow.acquisition.paths import SUPPORTED_EXTENSIONS, described_images, is_supported
 from napari_bloodflow.analysis.registry import parent_name
 from napari_bloodflow.errors import SaveError, UnsupportedFileError
 from napari_bloodflow.problems import Problem
@@ -62,8 +62,8 @@ def check_paths(
     Parameters
     ----------
     paths : iterable of path-like
-        Images, files that lie beside them, and folders. Folders are searched with the folders in
-        them, in natural order; what is hidden and links to folders are left out.
+        Images, files that lie beside them or describe them, and folders. Folders are searched with
+        the folders in them, in natural order; what is hidden and links to folders are left out.
     repair : bool
         Settle saves that were interrupted, and write files again that are put right by that. A
         file is copied before it is replaced. By default nothing is written at all, and an image
@@ -83,7 +83,7 @@ def check_paths(
     UnsupportedFileError
         (a ValueError) if a path is neither a folder nor an image nor a file beside one.
     """
-    roots = [Path(path).expanduser() for path in paths]
+    roots = [image for path in paths for image in described_images(Path(path).expanduser())]
     for root in roots:
         root.lstat()  # raises where there is nothing
         if not (root.is_dir() or is_supported(root) or _is_beside(root.name)):
@@ -192,6 +192,8 @@ def _check_image(path: Path, repair: bool, repair_velocity: bool) -> CheckedFile
             action = "it is not opened; opening the image or --repair settles it"
             return CheckedFile(path, (Problem(image.name, "", what, action),), tuple(done))
         acq = AcqImage(image)
+        if acq.image_path != image:  # another channel of it, without files of its own
+            return CheckedFile(path, (), tuple(done))
         findings = _findings(image)
         done += _attempt(problems, lambda: _put_right(acq, findings, repair, repair_velocity))
         if done:

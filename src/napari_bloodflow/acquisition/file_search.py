@@ -9,7 +9,15 @@ from dataclasses import dataclass
 from pathlib import Path, PurePosixPath, PureWindowsPath
 from typing import TYPE_CHECKING, Literal
 
-from napari_bloodflow.acquisition.paths import SUPPORTED_EXTENSIONS, image_path_of, is_supported
+from napari_bloodflow.acquisition.paths import (
+    can_be_opened,
+    described_images,
+    image_path_of,
+    is_supported,
+    unsupported_reason,
+)
+from napari_bloodflow.errors import UnsupportedFileError
+from napari_bloodflow.storage.split_channels import ChannelSets
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
@@ -68,10 +76,13 @@ class FoundFile:
         Resolved absolute path.
     warning : ListWarning or None
         Why it cannot be used.
+    named : pathlib.Path or None
+        The file that led to it, if that is an XML or another channel of the same scan.
     """
 
     path: Path
     warning: ListWarning | None = None
+    named: Path | None = None
 
 
 def natural_key(name: str) -> tuple[list[tuple[int, str]], str]:
@@ -85,13 +96,13 @@ def find_files(
     folder_depth: int = DEFAULT_DEPTH,
     is_cancelled: Callable[[], bool] | None = None,
 ) -> tuple[list[FoundFile], list[ListWarning]]:
-    """Find the images that a source names. Every image is named once.
+    """Find the images that a source names. Every image is named once, by its first file.
 
     Parameters
     ----------
     source : path-like or iterable of path-like
-        A folder, which is searched; a ``.csv`` file, see Notes; an image or a file beside one; or
-        several of these.
+        A folder, which is searched; a ``.csv`` file, see Notes; an image or a file beside one; the
+        XML of Prairie View; or several of these.
     folder_depth : int
         Levels of folders to search; 1 is the folder itself.
     is_cancelled : callable, optional
@@ -115,7 +126,8 @@ def find_files(
     -----
     In a folder, hidden files and folders and links to folders are left out. A manifest is UTF-8
     with a column ``_rel_path``: paths relative to its folder, which they may not leave; other
-    columns are ignored.
+    columns are ignored. Of files whose names say that they are channels of one scan the headers are
+    read.
     """
     if folder_depth < 1:
         raise ValueError(f"folder_depth is at least 1 (the folder itself), not {folder_depth}")
@@ -123,44 +135,59 @@ def find_files(
     paths = [source] if isinstance(source, (str, os.PathLike)) else list(source)
     files: dict[Path, FoundFile] = {}
     warnings: list[ListWarning] = []
+    sets = ChannelSets()
     for path in (Path(given).expanduser() for given in paths):
         if is_single and not os.path.lexists(path):
             raise FileNotFoundError(2, "no such file or folder", str(path))
         if os.path.isdir(path):
-            found, more = _in_folder(path, folder_depth, is_cancelled)
+            found, more = _in_folder(path, folder_depth, is_cancelled, sets)
         elif path.suffix.lower() == MANIFEST_EXTENSION and path.exists():
-            found, more = _in_manifest(path)
+            found, more = _in_manifest(path, sets)
         else:
-            found, more = [_file(path)], []
+            found, more = _files(path, sets), []
         warnings += more
         for file in found:
             files.setdefault(file.path, file)
     return list(files.values()), warnings
 
 
-def _file(path: Path) -> FoundFile:
+def _file(path: Path, sets: ChannelSets) -> FoundFile:
+    """Return the image of a path; of an XML that describes several the first."""
+    return _files(path, sets)[0]
+
+
+def _files(path: Path, sets: ChannelSets) -> list[FoundFile]:
     image = image_path_of(path)
     try:
         resolved = image.resolve()
         is_there = resolved.exists()
     except (OSError, ValueError) as error:
         # A path can be impossible: with a null byte, or too long.
-        return FoundFile(image.absolute(), ListWarning(str(error), str(image), "missing_file"))
-    if not is_supported(resolved):
-        supported = ", ".join(SUPPORTED_EXTENSIONS)
-        text = f"the extension {resolved.suffix!r} is not supported; supported are {supported}"
-        return FoundFile(resolved, ListWarning(text, str(image), "unsupported_file_type"))
-    if not is_there:
+        return [FoundFile(image.absolute(), ListWarning(str(error), str(image), "missing_file"))]
+    kind: WarningKind
+    if not can_be_opened(resolved):
+        text, kind = unsupported_reason(resolved), "unsupported_file_type"
+    elif not is_there:
         text = "there is no such image" if image != path else "there is no such file"
-        return FoundFile(resolved, ListWarning(text, str(image), "missing_file"))
-    return FoundFile(resolved)
+        kind = "missing_file"
+    else:
+        try:
+            images = described_images(resolved)
+        except UnsupportedFileError as error:
+            text, kind = error.reason, "unsupported_file_type"
+        except OSError as error:
+            text, kind = f"leads to no image: {error}", "missing_file"
+        else:
+            firsts = [sets.of(found).paths[0] for found in images]
+            return [FoundFile(f, named=resolved if f != resolved else None) for f in firsts]
+    return [FoundFile(resolved, ListWarning(text, str(image), kind))]
 
 
 # ---- folders
 
 
 def _in_folder(
-    root: Path, depth: int, is_cancelled: Callable[[], bool] | None
+    root: Path, depth: int, is_cancelled: Callable[[], bool] | None, sets: ChannelSets
 ) -> tuple[list[FoundFile], list[ListWarning]]:
     images: list[Path] = []
     warnings: list[ListWarning] = []
@@ -185,13 +212,13 @@ def _in_folder(
                     images.append(folder / entry.name)
         folders = below
     images.sort(key=lambda image: [natural_key(part) for part in image.parts])
-    return [_file(image) for image in images], warnings
+    return [_file(image, sets) for image in images], warnings
 
 
 # ---- manifests
 
 
-def _in_manifest(path: Path) -> tuple[list[FoundFile], list[ListWarning]]:
+def _in_manifest(path: Path, sets: ChannelSets) -> tuple[list[FoundFile], list[ListWarning]]:
     root = path.resolve().parent
     try:
         with path.open(encoding="utf-8-sig", newline="") as text:
@@ -204,17 +231,17 @@ def _in_manifest(path: Path) -> tuple[list[FoundFile], list[ListWarning]]:
         return [], [ListWarning(f"cannot be read as a CSV table: {error}", str(path), "csv_error")]
     files: dict[Path, FoundFile] = {}
     warnings: list[ListWarning] = []
+    named: set[Path] = set()
     for row_index, rel_path in enumerate(rows, start=2):
-        file = _of_row(root, rel_path)
-        warning = file if isinstance(file, str) else file.warning
-        if isinstance(file, FoundFile) and file.path in files:
-            warning = "is the same image as an earlier row"
-        elif isinstance(file, FoundFile) and file.warning is None:
-            files[file.path] = file
+        file = _of_row(root, rel_path, sets)
+        if isinstance(file, FoundFile):
+            own = file.named or file.path
+            file = "is the same image as an earlier row" if own in named else file
+            named.add(own)
+        if isinstance(file, str):
+            warnings.append(ListWarning(file, str(path), "csv_error", row_index, rel_path))
             continue
-        if isinstance(warning, str):
-            warnings.append(ListWarning(warning, str(path), "csv_error", row_index, rel_path))
-        elif warning is not None and isinstance(file, FoundFile):
+        if (warning := file.warning) is not None:
             told = ListWarning(
                 warning.message,
                 str(path),
@@ -223,11 +250,12 @@ def _in_manifest(path: Path) -> tuple[list[FoundFile], list[ListWarning]]:
                 rel_path,
                 str(file.path),
             )
-            files[file.path] = FoundFile(file.path, told)
+            file = FoundFile(file.path, told)
+        files.setdefault(file.path, file)  # another channel of an earlier row is the same image
     return list(files.values()), warnings
 
 
-def _of_row(root: Path, rel_path: str) -> FoundFile | str:
+def _of_row(root: Path, rel_path: str, sets: ChannelSets) -> FoundFile | str:
     """Return the file that a row names, or what is wrong with the row."""
     if not rel_path:
         return f"{REL_PATH_COLUMN} is empty"
@@ -236,4 +264,4 @@ def _of_row(root: Path, rel_path: str) -> FoundFile | str:
     parts = PurePosixPath(rel_path.replace("\\", "/")).parts
     if ".." in parts:
         return f"{rel_path!r} leads out of the folder of the manifest"
-    return _file(root.joinpath(*parts))
+    return _file(root.joinpath(*parts), sets)

@@ -4,18 +4,18 @@ from __future__ import annotations
 
 import hashlib
 from dataclasses import replace
-from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from napari_bloodflow.acquisition.metadata import AcqImageHeader
+from napari_bloodflow.acquisition.paths import described_images
 from napari_bloodflow.acquisition.roi import ImageBounds, RectRoiBounds
 from napari_bloodflow.errors import AxesError
 from napari_bloodflow.storage.calibration import SWAP_ADVICE
 from napari_bloodflow.storage.czi import CZI_EXTENSIONS, CziPixels, read_czi_header
-from napari_bloodflow.storage.split_channels import other_channel_files
-from napari_bloodflow.storage.tiff import TiffPixels, read_tiff_header
+from napari_bloodflow.storage.split_channels import ChannelPixels, ChannelSets, stacked_header
+from napari_bloodflow.storage.tiff import TiffPixels
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -40,7 +40,9 @@ class AcqImages:
     Parameters
     ----------
     path : pathlib.Path
-        A TIFF or CZI file.
+        A TIFF or CZI file, or the XML that Prairie View wrote beside TIFF files. Of a scan with one
+        file per channel any file will do, see
+        :class:`~napari_bloodflow.storage.split_channels.ChannelSets`.
     array : ArrayPixels, optional
         Pixels that were read elsewhere; then no file is opened.
 
@@ -53,7 +55,7 @@ class AcqImages:
     """
 
     def __init__(self, path: Path, array: ArrayPixels | None = None) -> None:
-        self._pixels: TiffPixels | CziPixels | ArrayPixels
+        self._pixels: TiffPixels | ChannelPixels | CziPixels | ArrayPixels
         self._array = array
         if array is not None:
             self._file_header, self._pixels = array.header, array
@@ -61,8 +63,13 @@ class AcqImages:
             self._file_header = read_czi_header(path)
             self._pixels = CziPixels(self._file_header)
         else:
-            self._file_header = read_tiff_header(path)
-            self._pixels = TiffPixels(self._file_header)
+            channels, notes = ChannelSets().headers(described_images(path)[0])
+            self._file_header = stacked_header(channels, notes)
+            self._pixels = (
+                ChannelPixels(self._file_header, channels)
+                if len(channels) > 1
+                else TiffPixels(self._file_header)
+            )
         self._as_read = self._file_header
         self._fingerprints: dict[tuple[int, int, int], str] = {}
         self._turned: dict[tuple[int, int, int], NDArray[Any]] = {}
@@ -85,7 +92,7 @@ class AcqImages:
 
     @property
     def path(self) -> Path:
-        """The file."""
+        """The file; of channels in files of their own the first, which sidecar files belong to."""
         return self._file_header.path
 
     @property
@@ -272,22 +279,13 @@ class AcqImages:
         """
         return self._pixels.volume(channel)
 
-    @cached_property
-    def other_channel_files(self) -> tuple[Path, ...]:
-        """Files beside this one that hold the other channels of the same scan (``_C002.tif``)."""
-        return other_channel_files(self._as_read)
-
     @property
     def notes(self) -> tuple[str, ...]:
         """Sentences about values of the file that were ignored, and about files beside it."""
         notes = self._file_header.notes
         if self.axes_swapped:
             notes = tuple(note for note in notes if SWAP_ADVICE not in note)
-        beside = ", ".join(path.name for path in self.other_channel_files)
-        if not beside:
-            return notes
-        text = f"other channels of this scan lie beside it: {beside}; each is opened by itself"
-        return (*notes, text)
+        return notes
 
     def get_slice(self, channel: int = 0, z: int = 0, t: int = 0) -> NDArray[Any]:
         """Return one plane.

@@ -14,10 +14,11 @@ from napari_bloodflow.storage.units import is_no_unit
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from tifffile import TiffFile
+    from tifffile import TiffFile, TiffPageSeries
 
     from napari_bloodflow.storage.scitiff_axes import SciTiffAxis
     from napari_bloodflow.storage.scitiff_model import SciTiffDocument, Variable
+    from napari_bloodflow.storage.tiff_stack import PageStack
 
 __all__ = ["METADATA_KEY", "SciTiff", "SciTiffChannel", "find_scitiff"]
 
@@ -126,13 +127,15 @@ class SciTiff:
         return [d for d in DIMS if d in kept or (d == "c" and len(self.channels) > 1)]
 
 
-def find_scitiff(tif: TiffFile) -> SciTiff | None:
+def find_scitiff(tif: TiffFile, series: TiffPageSeries | PageStack) -> SciTiff | None:
     """Read the SciTiff metadata of an open file; no pixels are read.
 
     Parameters
     ----------
     tif : tifffile.TiffFile
         The open file.
+    series : tifffile.TiffPageSeries or PageStack
+        Its first image.
 
     Returns
     -------
@@ -151,11 +154,11 @@ def find_scitiff(tif: TiffFile) -> SciTiff | None:
     if METADATA_KEY not in description:
         return None
     document = parse_document(description[METADATA_KEY])
-    _check_shape(document, tif.series[0].shape)
+    _check_shape(document, series.shape)
     axes, axis_notes = kept_axes(document)
     channel_notes: list[Note] = []
     channels = tuple(_channels(document, channel_notes))
-    dtype = tif.series[0].dtype.name
+    dtype = series.dtype.name
     if document.dtype != dtype:
         what = f"it is {document.dtype!s:.20}, the pixels are {dtype}"
         channel_notes.append(Note("dtype", "data.dtype", what, "the pixels are right"))

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import struct
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -14,11 +13,12 @@ from napari_bloodflow.storage.calibration import read_calibration
 from napari_bloodflow.storage.image_header import ImageHeader
 from napari_bloodflow.storage.scitiff_model import InvalidSciTiff
 from napari_bloodflow.storage.scitiff_read import find_scitiff
+from napari_bloodflow.storage.tiff_chain import PageChain, read_chain
 from napari_bloodflow.storage.tiff_guard import (
     check_decoded_size,
-    check_structure,
     checked_segments,
 )
+from napari_bloodflow.storage.tiff_stack import PageStack, find_stack, read_page
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -28,6 +28,8 @@ if TYPE_CHECKING:
 __all__ = ["TIFF_EXTENSIONS", "TiffPixels", "read_tiff_header"]
 
 TIFF_EXTENSIONS = (".tif", ".tiff")
+
+_Series = tifffile.TiffPageSeries | PageStack
 
 _AXES_BY_RANK = {2: "YX", 3: "ZYX", 4: "CZYX", 5: "TCZYX"}
 _KNOWN_AXES = set("TCZYX")
@@ -66,9 +68,9 @@ def read_tiff_header(path: Path) -> ImageHeader:
     if size == 0:
         raise ImageReadError(path, "is empty (0 bytes)")
     try:
-        check_structure(path, size)
-        with _opened(path) as tif:
-            return _header(tif, path, size)
+        chain = read_chain(path, size)
+        with _opened(path, chain) as tif:
+            return _header(tif, chain, path, size)
     except ImageReadError:
         raise
     except OSError as error:
@@ -80,13 +82,11 @@ def read_tiff_header(path: Path) -> ImageHeader:
         raise ImageReadError(path, f"is a damaged TIFF file ({error})") from error
 
 
-def _header(tif: tifffile.TiffFile, path: Path, file_size: int) -> ImageHeader:
-    if not tif.series:
-        raise ImageReadError(path, "holds no image")
-    series = tif.series[0]
+def _header(tif: tifffile.TiffFile, chain: PageChain, path: Path, file_size: int) -> ImageHeader:
+    series = _series(tif, chain, path)
     page = series.keyframe
     try:
-        scitiff, fault = find_scitiff(tif), ""
+        scitiff, fault = find_scitiff(tif, series), ""
     except InvalidSciTiff as error:
         scitiff, fault = None, error.reason
     if scitiff is not None:
@@ -102,7 +102,7 @@ def _header(tif: tifffile.TiffFile, path: Path, file_size: int) -> ImageHeader:
         raise ImageReadError(
             path, f"is truncated: {needed} bytes of pixels in a file of {file_size} bytes"
         )
-    _check_pages(tif, path, file_size)
+    _check_last_page(tif, chain, path, file_size)
     _check_decoding(series, axes, shape, path, file_size)
     sizes = dict(zip(axes, shape, strict=True))
     found = read_calibration(
@@ -135,11 +135,11 @@ def _header(tif: tifffile.TiffFile, path: Path, file_size: int) -> ImageHeader:
     )
 
 
-def _stored(series: tifffile.TiffPageSeries) -> tuple[tuple[int, ...], str]:
+def _stored(series: _Series) -> tuple[tuple[int, ...], str]:
     return tuple(int(n) for n in series.shape), series.axes
 
 
-def _plain_layout(series: tifffile.TiffPageSeries, path: Path) -> tuple[tuple[int, ...], str]:
+def _plain_layout(series: _Series, path: Path) -> tuple[tuple[int, ...], str]:
     """Return shape and axes of an image that is described by the TIFF alone."""
     page = series.keyframe
     if page.photometric in (tifffile.PHOTOMETRIC.RGB, tifffile.PHOTOMETRIC.YCBCR) or (
@@ -158,13 +158,26 @@ def _plain_layout(series: tifffile.TiffPageSeries, path: Path) -> tuple[tuple[in
     return shape, axes
 
 
-def _opened(path: Path) -> tifffile.TiffFile:
+def _opened(path: Path, chain: PageChain) -> tifffile.TiffFile:
     # OME-XML and the indices of Micro-Manager may name any other file, also outside the folder;
-    # tifffile would open it.
-    return tifffile.TiffFile(path, _multifile=False, is_mmstack=False, is_ndtiff=False)
+    # tifffile would open it. In files of ScanImage up to 2015 it takes the distance of the first
+    # pages for that of all, and leaves out the last page.
+    is_scanimage = None if chain.is_big else False
+    return tifffile.TiffFile(
+        path, _multifile=False, is_mmstack=False, is_ndtiff=False, is_scanimage=is_scanimage
+    )
 
 
-def _axes(series: tifffile.TiffPageSeries, path: Path) -> tuple[tuple[int, ...], str]:
+def _series(tif: tifffile.TiffFile, chain: PageChain, path: Path) -> _Series:
+    stack = find_stack(tif, chain)
+    if stack is not None:
+        return stack
+    if not tif.series:
+        raise ImageReadError(path, "holds no image")
+    return tif.series[0]
+
+
+def _axes(series: _Series, path: Path) -> tuple[tuple[int, ...], str]:
     shape, axes = tuple(int(n) for n in series.shape), series.axes
     y = axes.find("Y")
     if axes.count("T") == 1 and (y < 0 or shape[y] == 1):  # a line scan: each frame is one line
@@ -179,18 +192,10 @@ def _axes(series: tifffile.TiffPageSeries, path: Path) -> tuple[tuple[int, ...],
     return shape, axes
 
 
-def _check_pages(tif: tifffile.TiffFile, path: Path, file_size: int) -> None:
-    """Raise if the file ends before its last page does.
-
-    tifffile only logs that the chain of pages is broken, and goes on with fewer of them.
-    """
-    page, form, handle = tif.pages[-1], tif.tiff, tif.filehandle
+def _check_last_page(tif: tifffile.TiffFile, chain: PageChain, path: Path, file_size: int) -> None:
+    """Raise if the file ends before the pixels of its last page do."""
+    page = read_page(tif, chain, -1)
     ends = [o + n for o, n in zip(page.dataoffsets, page.databytecounts, strict=False)]
-    if not tif.is_ndpi:  # whose offsets are of another size
-        handle.seek(page.offset)
-        (num_tags,) = struct.unpack(form.tagnoformat, handle.read(form.tagnosize))
-        handle.seek(page.offset + form.tagnosize + num_tags * form.tagsize)
-        ends.extend(struct.unpack(form.offsetformat, handle.read(form.offsetsize)))
     if max(ends, default=0) > file_size:
         raise ImageReadError(
             path, f"is truncated: it goes on to byte {max(ends)}, but has {file_size} bytes"
@@ -198,12 +203,14 @@ def _check_pages(tif: tifffile.TiffFile, path: Path, file_size: int) -> None:
 
 
 def _check_decoding(
-    series: tifffile.TiffPageSeries, axes: str, shape: tuple[int, ...], path: Path, file_size: int
+    series: _Series, axes: str, shape: tuple[int, ...], path: Path, file_size: int
 ) -> None:
     """Raise if a codec is missing, or if the pixels are not there or grow too much."""
     page = series.keyframe
     if page.databytecounts and min(page.databytecounts) == 0:
         raise ImageReadError(path, "is damaged: a strip of pixels has no bytes")
+    if page.dataoffsets and min(page.dataoffsets) == 0:
+        raise ImageReadError(path, "is damaged: a strip of pixels is said to be at byte 0")
     num_strips = math.prod(page.chunked)
     if len(page.dataoffsets) < num_strips and not page.is_contiguous:
         raise ImageReadError(
@@ -228,7 +235,7 @@ def _check_decoding(
     check_decoded_size(path, math.prod(planes) * np.dtype(series.dtype).itemsize, file_size)
 
 
-def _is_by_page(series: tifffile.TiffPageSeries, axes: str, shape: tuple[int, ...]) -> bool:
+def _is_by_page(series: _Series, axes: str, shape: tuple[int, ...]) -> bool:
     """Tell whether each page of the file is one plane."""
     return (
         set(axes[-2:]) == {"Y", "X"}
@@ -326,8 +333,9 @@ class TiffPixels:
         if self._array is not None:
             return self._cut(self._array, self._header.axes, index)
         try:
-            with _opened(path) as tif:
-                series = tif.series[0]
+            chain = read_chain(path, path.stat().st_size)
+            with _opened(path, chain) as tif:
+                series = _series(tif, chain, path)
                 self._check_unchanged(series)
                 offset = series.dataoffset
                 # an address that is no multiple of the pixel size stops compiled kernels
@@ -348,12 +356,12 @@ class TiffPixels:
         self._planes[wanted] = plane
         return plane
 
-    def _check_unchanged(self, series: tifffile.TiffPageSeries) -> None:
+    def _check_unchanged(self, series: _Series) -> None:
         header = self._header
         if (_stored(series), np.dtype(series.dtype)) != (header.stored, header.dtype):
             raise ImageReadError(header.path, "has changed since it was opened; open it again")
 
-    def _decoded(self, series: tifffile.TiffPageSeries, index: dict[str, int]) -> NDArray[Any]:
+    def _decoded(self, series: _Series, index: dict[str, int]) -> NDArray[Any]:
         """Decode the page of a plane; the whole series only where pages are laid out otherwise."""
         header = self._header
         axes, shape, path = header.axes, header.shape, header.path

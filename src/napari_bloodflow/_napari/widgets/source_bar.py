@@ -29,7 +29,7 @@ __all__ = ["SourceBar", "remember_source"]
 
 _MAX_RECENT = 15
 _RECENT_KEY = "recent_sources"
-_FILTER = "Kymographs and lists (*.tif *.tiff *.TIF *.TIFF *.czi *.csv)"
+_FILTER = "Kymographs and lists (*.tif *.tiff *.TIF *.TIFF *.czi *.xml *.csv)"
 
 
 def _settings() -> QSettings:

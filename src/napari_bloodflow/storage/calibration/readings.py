@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 __all__ = [
+    "MAX_TEXT_BYTES",
     "SWAP_ADVICE",
     "CalibrationFindings",
     "CalibrationReading",
@@ -49,7 +50,8 @@ _NO_UNITS = frozenset(("", "pixel", "pixels", "px", "line", "lines", "none"))
 SWAP_ADVICE = "swap its axes"
 """Part of the notes that are void once the axes are swapped."""
 
-_MAX_TEXT_BYTES = 16 << 20
+MAX_TEXT_BYTES = 16 << 20
+"""Of a text beside an image."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -274,7 +276,7 @@ def read_text(path: Path) -> str:
         If it cannot be read.
     """
     with path.open("rb") as stream:
-        return decoded_text(stream.read(_MAX_TEXT_BYTES))
+        return decoded_text(stream.read(MAX_TEXT_BYTES))
 
 
 def decoded_text(data: bytes) -> str:

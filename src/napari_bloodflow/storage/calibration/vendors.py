@@ -85,9 +85,9 @@ def _lsm(
 def _scanimage(
     tif: TiffFile, num_rows: int, num_columns: int, rows_are_frames: bool
 ) -> CalibrationFindings:
-    if not tif.is_scanimage:
-        return CalibrationFindings()
     page = tif.pages.first
+    if not page.is_scanimage:
+        return CalibrationFindings()
     text = f"{page.software}\n{page.description}"
     reader = SourceReader("ScanImage")
     line_period = re.search(rf"SI\.hRoiManager\.linePeriod\s*=\s*{_NUMBER}", text)
