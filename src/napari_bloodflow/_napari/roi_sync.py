@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
+from napari.layers.base import ActionType
 from psygnal import Signal
 
 from napari_bloodflow._napari.roi_geometry import (
@@ -528,11 +529,12 @@ class RoiSync:
         leading += [np.zeros(layer.ndim - 2)] * len(missing)
         if len(layer.features) != layer.nshapes:
             layer.features = rows  # napari removes rows by the index of the shape
-        if out:
-            layer.remove(sorted(out))
-        self._held = [self._held[index] for index in kept]
-        if moved or missing:
-            self._add([*moved, *missing], leading, z_index)
+        with _told_once(layer) if moved and not (gone or missing) else nullcontext():
+            if out:
+                layer.remove(sorted(out))
+            self._held = [self._held[index] for index in kept]
+            if moved or missing:
+                self._add([*moved, *missing], leading, z_index)
         if set(layer.selected_data) != selection:
             layer.selected_data = selection
         return rows.reindex([*kept, *redrawn, *[-1] * len(missing)]).reset_index(drop=True)
@@ -573,6 +575,23 @@ class RoiSync:
 
     def _painted_ids(self) -> list[int | None]:
         return [None if held.reason else held.roi_id for held in self._held]
+
+
+@contextmanager
+def _told_once(layer: Shapes) -> Iterator[None]:
+    """Say of shapes that are taken out and put in again that they changed.
+
+    At each word of it the viewer measures all its layers anew, which takes most of the time.
+    """
+    with layer.events.data.blocker(), layer.block_thumbnail_update():
+        yield
+    everything = tuple(range(layer.nshapes))
+    layer.events.data(
+        value=layer.data,
+        action=ActionType.CHANGED,
+        data_indices=everything,
+        vertex_indices=((),),
+    )
 
 
 def _make_consistent(layer: Shapes) -> None:
