@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
-from napari.layers.base import ActionType
 from psygnal import Signal
 
 from napari_bloodflow._napari.roi_geometry import (
@@ -38,6 +37,7 @@ from napari_bloodflow._napari.roi_style import (
     text_style,
     write_features,
 )
+from napari_bloodflow._napari.shape_edits import make_consistent, told_once
 from napari_bloodflow.acquisition.roi import LineEndpoints, LineROI, RectROI, RectRoiBounds
 
 if TYPE_CHECKING:
@@ -123,7 +123,8 @@ class RoiSync:
         self._has_stale_vertices = False
         self._count_before_adding: int | None = None
         self._labels_are_off = False
-        self._settle()
+        with told_once(layer) if len(rois) and not layer.nshapes else nullcontext():
+            self._settle()
         layer.text = text_style(layer.nshapes)
         for emitter, slot in self._slots():
             emitter.connect(slot)
@@ -499,7 +500,7 @@ class RoiSync:
         with hidden_labels(layer) if is_safe and must_rebuild else nullcontext():
             if is_safe and is_stale:
                 self._has_stale_vertices = False
-                _make_consistent(layer)
+                make_consistent(layer)
             if is_safe and must_rebuild:
                 rows = self._rebuild(gone, redrawn, missing, rows)
             self._write_features(rows)
@@ -529,7 +530,7 @@ class RoiSync:
         leading += [np.zeros(layer.ndim - 2)] * len(missing)
         if len(layer.features) != layer.nshapes:
             layer.features = rows  # napari removes rows by the index of the shape
-        with _told_once(layer) if moved and not (gone or missing) else nullcontext():
+        with told_once(layer) if moved and not (gone or missing) else nullcontext():
             if out:
                 layer.remove(sorted(out))
             self._held = [self._held[index] for index in kept]
@@ -575,31 +576,6 @@ class RoiSync:
 
     def _painted_ids(self) -> list[int | None]:
         return [None if held.reason else held.roi_id for held in self._held]
-
-
-@contextmanager
-def _told_once(layer: Shapes) -> Iterator[None]:
-    """Say of shapes that are taken out and put in again that they changed.
-
-    At each word of it the viewer measures all its layers anew, which takes most of the time.
-    """
-    with layer.events.data.blocker(), layer.block_thumbnail_update():
-        yield
-    everything = tuple(range(layer.nshapes))
-    layer.events.data(
-        value=layer.data,
-        action=ActionType.CHANGED,
-        data_indices=everything,
-        vertex_indices=((),),
-    )
-
-
-def _make_consistent(layer: Shapes) -> None:
-    """Let napari build its tables of vertices and colours anew."""
-    if layer.nshapes:
-        layer.shape_type = list(layer.shape_type)
-    else:
-        layer.data = []
 
 
 def _shows(held: _Held, roi: Roi) -> bool:

@@ -436,13 +436,16 @@ class ViewerSession(SessionScript):
             return
         scale = (1.0, self.stretch_of(shown.acq))
         for layer in shown.layers:
-            layer.scale = scale
+            if tuple(layer.scale) != scale:
+                layer.scale = scale
 
     def _reset_view(self) -> None:
         layers = self._active.layers if self._active is not None else []
         # napari cannot fit to layers that all have fewer dimensions than the viewer
         is_whole = any(layer.ndim == self.viewer.dims.ndim for layer in layers)
-        self.viewer.reset_view(layers=layers if is_whole else None)
+        # To fit to some layers it makes another list of them, which takes long.
+        is_all = set(layers) == set(self.viewer.layers)
+        self.viewer.reset_view(layers=layers if is_whole and not is_all else None)
         self._fitted_camera = self._camera_state()
         self.layout_changed.emit()
 

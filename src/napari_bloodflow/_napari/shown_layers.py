@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import nullcontext
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
@@ -195,7 +196,10 @@ def hand_over(
     new.image_layers = image_layers
     roi_layer.mode = "pan_zoom"
     roi_layer.selected_data = set()
-    roi_layer.data = []
+    if roi_layer.nshapes:
+        # If others take their place, that is told instead.
+        with roi_layer.events.data.blocker() if len(new.acq.rois) else nullcontext():
+            roi_layer.data = []
     _mark(roi_layer, LayerMark(new.acq, "rois"), label)
     for channel, layer in enumerate(image_layers):
         contrast = new.acq.ensure_image_contrast(channel)
