@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 __all__ = ["GuiMeter", "Stretch", "wait_until", "with_own_settings"]
 
 _BEAT_MS = 1
-_PAUSE_S = 0.001  # lets the threads that work have the interpreter
+_WAKE_MS = 20
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,12 +58,12 @@ class GuiMeter:
     def start(self) -> None:
         """Begin anew."""
         self._gaps: list[tuple[float, float, float]] = []
-        self._last = self._now()
+        self._last = self.now()
         self._timer.start()
 
     def beat(self) -> None:
         """Note how long it took since the last beat."""
-        now = self._now()
+        now = self.now()
         wall, cpu, painted = (after - before for after, before in zip(now, self._last, strict=True))
         self._gaps.append((wall, cpu, max(0.0, cpu - painted)))
         self._last = now
@@ -74,7 +74,8 @@ class GuiMeter:
         self._timer.stop()
         return Stretch(*(1e3 * max(values) for values in zip(*self._gaps, strict=True)))
 
-    def _now(self) -> tuple[float, float, float]:
+    def now(self) -> tuple[float, float, float]:
+        """Return seconds by the clock, of processor time, and of that what painting took."""
         return time.perf_counter(), time.thread_time(), self._painted
 
     def paint(self, paint: Callable[[], Any]) -> Any:
@@ -124,11 +125,12 @@ def wait_until(is_done: Callable[[], bool], least_s: float = 0.0) -> None:
     TimeoutError
         If it is not so within a minute.
     """
-    from qtpy.QtWidgets import QApplication
+    from qtpy.QtCore import QEventLoop, QTimer
 
+    loop, waker = QEventLoop(), QTimer()
+    waker.start(_WAKE_MS)  # without an event it would sleep for ever
     start = time.monotonic()
     while not is_done() or time.monotonic() - start < least_s:
-        QApplication.processEvents()
-        time.sleep(_PAUSE_S)
+        loop.processEvents(QEventLoop.ProcessEventsFlag.WaitForMoreEvents)
         if time.monotonic() - start > 60:
             raise TimeoutError

@@ -125,10 +125,17 @@ class RoiSync:
         self._labels_are_off = False
         with told_once(layer) if len(rois) and not layer.nshapes else nullcontext():
             self._settle()
-        layer.text = text_style(layer.nshapes)
+        self._show_labels()
         for emitter, slot in self._slots():
             emitter.connect(slot)
         layer.mouse_drag_callbacks.append(self._on_mouse_drag)
+
+    def _show_labels(self) -> None:
+        style = text_style(self._layer.nshapes)
+        if getattr(self._layer.text.string, "format", None) == style["string"]:
+            self._layer.text.visible = style["visible"]
+        else:
+            self._layer.text = style
 
     def unbind(self) -> None:
         """Stop following; the layer and the RoiSet stay as they are."""

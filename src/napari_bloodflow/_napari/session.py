@@ -32,6 +32,7 @@ from napari_bloodflow._napari.shown_layers import (
     missing_layers,
     name_layers,
     position_text,
+    set_scale,
     show_stored_contrast,
     take_layer,
 )
@@ -204,7 +205,8 @@ class ViewerSession(SessionScript):
                 self._is_replacing = False
             return shown
         shown = known or ShownAcquisition(acq)
-        hand_over(old, shown, self.blinding.label_of(acq), self._on_notice)
+        label, scale = self.blinding.label_of(acq), self._scale_of(shown)
+        hand_over(old, shown, label, scale, self._on_notice)
         if known is None:
             self._take_in(shown)
         if not old.acq.is_dirty:
@@ -432,12 +434,13 @@ class ViewerSession(SessionScript):
             self.viewer.dims.order = (1, 0) if is_turned else (0, 1)
 
     def _apply_stretch(self, shown: ShownAcquisition) -> None:
-        if not shown.acq.images.is_kymograph:
-            return
-        scale = (1.0, self.stretch_of(shown.acq))
+        scale = self._scale_of(shown)
         for layer in shown.layers:
-            if tuple(layer.scale) != scale:
-                layer.scale = scale
+            set_scale(layer, scale)
+
+    def _scale_of(self, shown: ShownAcquisition) -> tuple[float, float] | None:
+        """Return the scale of the layers; None if it is given by the file."""
+        return (1.0, self.stretch_of(shown.acq)) if shown.acq.images.is_kymograph else None
 
     def _reset_view(self) -> None:
         layers = self._active.layers if self._active is not None else []

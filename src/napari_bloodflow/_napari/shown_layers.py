@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from contextlib import nullcontext
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
@@ -20,6 +19,7 @@ from napari_bloodflow._napari.layers import (
     shown_contrast,
 )
 from napari_bloodflow._napari.roi_sync import RoiSync
+from napari_bloodflow._napari.shape_edits import told_once
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
@@ -34,6 +34,7 @@ __all__ = [
     "missing_layers",
     "name_layers",
     "position_text",
+    "set_scale",
     "show_stored_contrast",
     "take_layer",
 ]
@@ -174,7 +175,11 @@ def can_hand_over(shown: ShownAcquisition, acq: AcqImage) -> bool:
 
 
 def hand_over(
-    old: ShownAcquisition, new: ShownAcquisition, label: str, notice: Callable[[str], None]
+    old: ShownAcquisition,
+    new: ShownAcquisition,
+    label: str,
+    scale: tuple[float, float] | None,
+    notice: Callable[[str], None],
 ) -> None:
     """Let the layers of one acquisition show another one, for which :func:`can_hand_over` is true.
 
@@ -184,6 +189,8 @@ def hand_over(
         Which have the layers before and after.
     label : str
         What the new one is called.
+    scale : tuple of float, optional
+        Of a line and of a column of the new one, if they are not to stay as they are.
     notice : callable
         As of :func:`take_layer`.
     """
@@ -198,9 +205,10 @@ def hand_over(
     roi_layer.selected_data = set()
     if roi_layer.nshapes:
         # If others take their place, that is told instead.
-        with roi_layer.events.data.blocker() if len(new.acq.rois) else nullcontext():
+        with roi_layer.events.data.blocker() if len(new.acq.rois) else told_once(roi_layer):
             roi_layer.data = []
     _mark(roi_layer, LayerMark(new.acq, "rois"), label)
+    set_scale(roi_layer, scale)  # while there is nothing in it to be drawn
     for channel, layer in enumerate(image_layers):
         contrast = new.acq.ensure_image_contrast(channel)
         events = layer.events
@@ -211,6 +219,7 @@ def hand_over(
             layer.data = native_plane(new.acq.images.get_slice(channel))
             layer.reset_contrast_limits_range()
             show_contrast(layer, contrast)
+        set_scale(layer, scale)
         _mark(layer, plain_mark(new.acq, channel), label)
     _bind(new, roi_layer, notice)
 
@@ -219,6 +228,12 @@ def _bind(shown: ShownAcquisition, layer: Shapes, notice: Callable[[str], None])
     shown.roi_layer = layer
     shown.sync = RoiSync(shown.acq.rois, layer)
     shown.sync.notice.connect(notice)
+
+
+def set_scale(layer: Layer, scale: tuple[float, float] | None) -> None:
+    """Set the scale of a layer if it is another one; napari draws the layer anew then."""
+    if scale is not None and tuple(layer.scale) != scale:
+        layer.scale = scale
 
 
 def _mark(layer: Layer, mark: LayerMark, label: str) -> None:
