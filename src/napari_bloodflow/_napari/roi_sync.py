@@ -37,6 +37,7 @@ from napari_bloodflow._napari.roi_style import (
     text_style,
     write_features,
 )
+from napari_bloodflow._napari.shape_edits import make_consistent, told_once
 from napari_bloodflow.acquisition.roi import LineEndpoints, LineROI, RectROI, RectRoiBounds
 
 if TYPE_CHECKING:
@@ -122,11 +123,19 @@ class RoiSync:
         self._has_stale_vertices = False
         self._count_before_adding: int | None = None
         self._labels_are_off = False
-        self._settle()
-        layer.text = text_style(layer.nshapes)
+        with told_once(layer) if len(rois) and not layer.nshapes else nullcontext():
+            self._settle()
+        self._show_labels()
         for emitter, slot in self._slots():
             emitter.connect(slot)
         layer.mouse_drag_callbacks.append(self._on_mouse_drag)
+
+    def _show_labels(self) -> None:
+        style = text_style(self._layer.nshapes)
+        if getattr(self._layer.text.string, "format", None) == style["string"]:
+            self._layer.text.visible = style["visible"]
+        else:
+            self._layer.text = style
 
     def unbind(self) -> None:
         """Stop following; the layer and the RoiSet stay as they are."""
@@ -498,7 +507,7 @@ class RoiSync:
         with hidden_labels(layer) if is_safe and must_rebuild else nullcontext():
             if is_safe and is_stale:
                 self._has_stale_vertices = False
-                _make_consistent(layer)
+                make_consistent(layer)
             if is_safe and must_rebuild:
                 rows = self._rebuild(gone, redrawn, missing, rows)
             self._write_features(rows)
@@ -528,11 +537,12 @@ class RoiSync:
         leading += [np.zeros(layer.ndim - 2)] * len(missing)
         if len(layer.features) != layer.nshapes:
             layer.features = rows  # napari removes rows by the index of the shape
-        if out:
-            layer.remove(sorted(out))
-        self._held = [self._held[index] for index in kept]
-        if moved or missing:
-            self._add([*moved, *missing], leading, z_index)
+        with told_once(layer) if moved and not (gone or missing) else nullcontext():
+            if out:
+                layer.remove(sorted(out))
+            self._held = [self._held[index] for index in kept]
+            if moved or missing:
+                self._add([*moved, *missing], leading, z_index)
         if set(layer.selected_data) != selection:
             layer.selected_data = selection
         return rows.reindex([*kept, *redrawn, *[-1] * len(missing)]).reset_index(drop=True)
@@ -573,14 +583,6 @@ class RoiSync:
 
     def _painted_ids(self) -> list[int | None]:
         return [None if held.reason else held.roi_id for held in self._held]
-
-
-def _make_consistent(layer: Shapes) -> None:
-    """Let napari build its tables of vertices and colours anew."""
-    if layer.nshapes:
-        layer.shape_type = list(layer.shape_type)
-    else:
-        layer.data = []
 
 
 def _shows(held: _Held, roi: Roi) -> bool:

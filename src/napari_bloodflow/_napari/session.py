@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import sys
 import weakref
-from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 from weakref import WeakKeyDictionary
 
 from napari.components import ViewerModel
-from napari.layers import Image, Labels, Layer, Shapes
+from napari.layers import Layer
 from napari.settings import get_plugin_settings
 from napari.utils.notifications import show_warning
 from psygnal import Signal
@@ -18,20 +17,25 @@ from qtpy.QtWidgets import QApplication
 
 from napari_bloodflow._napari.blinding import Blinding
 from napari_bloodflow._napari.layers import (
-    MARK_KEY,
-    LayerMark,
     TimeDirection,
     fit_stretch,
     layer_data,
     layer_name,
     mark_of,
-    native_plane,
-    plain_mark,
-    show_contrast,
-    shown_contrast,
 )
-from napari_bloodflow._napari.roi_sync import RoiSync
 from napari_bloodflow._napari.session_script import SessionScript
+from napari_bloodflow._napari.shown_layers import (
+    ShownAcquisition,
+    can_hand_over,
+    drop_layer,
+    hand_over,
+    missing_layers,
+    name_layers,
+    position_text,
+    set_scale,
+    show_stored_contrast,
+    take_layer,
+)
 from napari_bloodflow._napari.undo import (
     bind_undo_keys,
     redo_edit,
@@ -45,55 +49,12 @@ if TYPE_CHECKING:
     from pathlib import Path
     from types import FrameType
 
+    from napari.layers import Image, Shapes
+
 __all__ = ["ShownAcquisition", "ViewerSession", "get_session", "open_in_viewer", "viewer_of_caller"]
 
 # Outlines are drawn anew when the zoom has stood still for as long as this.
 _ZOOM_SETTLED_MS = 150
-
-
-@dataclass(eq=False)
-class ShownAcquisition:
-    """An acquisition and the layers that show it.
-
-    Parameters
-    ----------
-    acq : AcqImage
-        The acquisition.
-    image_layers : list of Image
-        One per channel.
-    roi_layer : Shapes or None
-        Its ROIs; None while their layer is deleted.
-    sync : RoiSync or None
-        Keeps `roi_layer` and ``acq.rois`` in step.
-    overlays : set of Layer
-        Layers of results; they come and go with what draws them.
-    stretch : float or None
-        Display width of a column in widths of a row; None fills the canvas.
-    camera : tuple of float or None
-        Centre and zoom of the canvas when another acquisition was brought forward.
-    mask_layers : list of Labels
-        Masks that its file has.
-    """
-
-    acq: AcqImage
-    image_layers: list[Image] = field(default_factory=list)
-    roi_layer: Shapes | None = None
-    sync: RoiSync | None = None
-    overlays: set[Layer] = field(default_factory=set)
-    stretch: float | None = None
-    camera: tuple[float, ...] | None = None
-    mask_layers: list[Labels] = field(default_factory=list)
-
-    @property
-    def layers(self) -> list[Layer]:
-        """The layers of the acquisition itself."""
-        rois = [self.roi_layer] if self.roi_layer is not None else []
-        return [*self.image_layers, *self.mask_layers, *rois]
-
-    @property
-    def all_layers(self) -> list[Layer]:
-        """All layers that show something of this acquisition."""
-        return [*self.layers, *self.overlays]
 
 
 class ViewerSession(SessionScript):
@@ -237,13 +198,7 @@ class ViewerSession(SessionScript):
             self.activate(known)
             self.viewer.layers.selection.active = known.layers[0]
             return known
-        fits = (
-            old is not None
-            and old.roi_layer is not None
-            and len(old.image_layers) == acq.images.num_channels
-            and old.acq.images.scitiff is acq.images.scitiff is None
-        )
-        if old is None or not fits:
+        if old is None or not can_hand_over(old, acq):
             shown = self.show(acq)
             self._is_replacing = True
             try:
@@ -253,7 +208,8 @@ class ViewerSession(SessionScript):
                 self._is_replacing = False
             return shown
         shown = known or ShownAcquisition(acq)
-        self._hand_over(old, shown)
+        label, scale = self.blinding.label_of(acq), self._scale_of(shown)
+        hand_over(old, shown, label, scale, self._on_notice)
         if known is None:
             self._take_in(shown)
         if not old.acq.is_dirty:
@@ -265,38 +221,6 @@ class ViewerSession(SessionScript):
         self.layers_changed.emit()
         self.active_changed.emit(shown)
         return shown
-
-    def _hand_over(self, old: ShownAcquisition, new: ShownAcquisition) -> None:
-        """Let the layers of one acquisition show another one with as many channels."""
-        roi_layer, image_layers = old.roi_layer, old.image_layers
-        assert roi_layer is not None
-        if old.sync is not None:
-            old.sync.notice.disconnect(self._on_notice)
-            old.sync.unbind()
-        old.image_layers, old.roi_layer, old.sync = [], None, None
-        new.image_layers, new.roi_layer = image_layers, roi_layer
-        label = self.blinding.label_of(new.acq)
-        roi_layer.mode = "pan_zoom"
-        roi_layer.selected_data = set()
-        roi_layer.data = []
-        self._mark(roi_layer, LayerMark(new.acq, "rois"), label)
-        for channel, layer in enumerate(image_layers):
-            contrast = new.acq.ensure_image_contrast(channel)
-            events = layer.events
-            with (
-                events.contrast_limits.blocker(self._on_contrast),
-                events.colormap.blocker(self._on_contrast),
-            ):
-                layer.data = native_plane(new.acq.images.get_slice(channel))
-                layer.reset_contrast_limits_range()
-                show_contrast(layer, contrast)
-            self._mark(layer, plain_mark(new.acq, channel), label)
-        new.sync = RoiSync(new.acq.rois, roi_layer)
-        new.sync.notice.connect(self._on_notice)
-
-    def _mark(self, layer: Layer, mark: LayerMark, label: str) -> None:
-        layer.metadata = {**layer.metadata, MARK_KEY: mark}
-        layer.name = layer_name(label, mark)
 
     def close_unseen(self) -> None:
         """Let go of acquisitions that have neither layers nor unsaved changes any more."""
@@ -329,14 +253,9 @@ class ViewerSession(SessionScript):
 
     def show_layers(self, shown: ShownAcquisition) -> None:
         """Add the layers of an acquisition that were deleted from the viewer."""
-        marks = [mark_of(layer) for layer in self.viewer.layers]
-        present = {(mark.role, mark.channel) for mark in marks if mark and mark.acq is shown.acq}
-        for data, arguments, kind in layer_data(shown.acq, self.stretch_of(shown.acq)):
-            layer = Layer.create(data, arguments, kind)
-            mark = mark_of(layer)
-            assert mark is not None
-            if (mark.role, mark.channel) not in present:
-                self.viewer.add_layer(layer)
+        stretch = self.stretch_of(shown.acq)
+        for layer in missing_layers(shown, self.viewer.layers, stretch):
+            self.viewer.add_layer(layer)
 
     # ---- layers come and go
 
@@ -353,19 +272,7 @@ class ViewerSession(SessionScript):
             self._take_in(shown)
         if self.blinding.is_on:
             layer.name = layer_name(self.blinding.label_of(mark.acq), mark)
-        is_new = False
-        if mark.role == "image" and isinstance(layer, Image):
-            if is_new := layer not in shown.image_layers:
-                shown.image_layers.append(layer)
-                layer.events.contrast_limits.connect(self._on_contrast)
-                layer.events.colormap.connect(self._on_contrast)
-        elif mark.role == "mask" and isinstance(layer, Labels):
-            if is_new := layer not in shown.mask_layers:
-                shown.mask_layers.append(layer)
-        elif is_new := isinstance(layer, Shapes) and shown.roi_layer is None:
-            shown.roi_layer = layer
-            shown.sync = RoiSync(shown.acq.rois, layer)
-            shown.sync.notice.connect(self._on_notice)
+        is_new = take_layer(shown, layer, self._on_notice)
         self.layers_changed.emit()
         self.activate(shown)
         if is_new:
@@ -391,12 +298,7 @@ class ViewerSession(SessionScript):
     def _on_blinding(self) -> None:
         self.viewer.status = "Ready"
         for shown in self._shown:
-            label = self.blinding.label_of(shown.acq)
-            for layer in shown.layers:
-                if (mark := mark_of(layer)) is not None:
-                    layer.name = layer_name(label, mark)
-            for layer in shown.overlays:
-                layer.name = f"{layer.name.partition(' of ')[0]} of {label}"
+            name_layers(shown, self.blinding.label_of(shown.acq))
 
     def _on_layer_removed(self, event: Any) -> None:
         layer = event.value
@@ -406,21 +308,12 @@ class ViewerSession(SessionScript):
         shown = self.find(mark.acq.path) if mark else None
         if shown is None:
             return
-        if layer in shown.mask_layers:
-            shown.mask_layers.remove(layer)
-        elif layer in shown.layers:
+        if layer in shown.layers and layer not in shown.mask_layers:
             unbind_undo_keys(layer)
-        if layer in shown.image_layers:
-            shown.image_layers.remove(layer)
-            layer.events.contrast_limits.disconnect(self._on_contrast)
-            layer.events.colormap.disconnect(self._on_contrast)
-        elif layer is shown.roi_layer:
-            if shown.sync is not None:
-                shown.sync.unbind()
-            shown.roi_layer = shown.sync = None
-            if QApplication.instance() is not None:
-                # When a viewer is closed all its layers go, one by one; wait for the others.
-                QTimer.singleShot(0, self._tell_of_missing_rois)
+        if layer is shown.roi_layer and QApplication.instance() is not None:
+            # When a viewer is closed all its layers go, one by one; wait for the others.
+            QTimer.singleShot(0, self._tell_of_missing_rois)
+        drop_layer(shown, layer)
         if not shown.layers:
             self._close(shown)
         self.layers_changed.emit()
@@ -452,28 +345,10 @@ class ViewerSession(SessionScript):
         if shown is not None:
             self.activate(shown)
 
-    def _on_contrast(self, event: Any) -> None:
-        mark = mark_of(event.source)
-        if mark is not None:
-            stored = mark.acq.ensure_image_contrast(mark.channel)
-            contrast = shown_contrast(event.source, stored)
-            if contrast != stored:
-                mark.acq.set_image_contrast(mark.channel, contrast)
-
     def _on_reloaded(self) -> None:
         """Show the contrast that came from disk; ROIs follow by themselves."""
         for shown in self._shown:
-            for layer in shown.image_layers:
-                mark = mark_of(layer)
-                if mark is None:
-                    continue
-                stored = shown.acq.ensure_image_contrast(mark.channel)
-                events = layer.events
-                with (
-                    events.contrast_limits.blocker(self._on_contrast),
-                    events.colormap.blocker(self._on_contrast),
-                ):
-                    show_contrast(layer, stored)
+            show_stored_contrast(shown)
 
     def _on_axes_changed(self) -> None:
         """Show the image turned; ROIs follow by themselves."""
@@ -576,17 +451,21 @@ class ViewerSession(SessionScript):
             self.viewer.dims.order = (*range(last - 1), *rows_and_columns)
 
     def _apply_stretch(self, shown: ShownAcquisition) -> None:
-        if not shown.acq.images.is_kymograph:
-            return
-        scale = (1.0, self.stretch_of(shown.acq))
+        scale = self._scale_of(shown)
         for layer in shown.layers:
-            layer.scale = scale
+            set_scale(layer, scale)
+
+    def _scale_of(self, shown: ShownAcquisition) -> tuple[float, float] | None:
+        """Return the scale of the layers; None if it is given by the file."""
+        return (1.0, self.stretch_of(shown.acq)) if shown.acq.images.is_kymograph else None
 
     def _reset_view(self) -> None:
         layers = self._active.layers if self._active is not None else []
         # napari cannot fit to layers that all have fewer dimensions than the viewer
         is_whole = any(layer.ndim == self.viewer.dims.ndim for layer in layers)
-        self.viewer.reset_view(layers=layers if is_whole else None)
+        # To fit to some layers it makes another list of them, which takes long.
+        is_all = set(layers) == set(self.viewer.layers)
+        self.viewer.reset_view(layers=layers if is_whole and not is_all else None)
         self._fitted_camera = self._camera_state()
         self.layout_changed.emit()
 
@@ -647,23 +526,7 @@ class ViewerSession(SessionScript):
         str
             Empty if it is outside the active kymograph.
         """
-        if self._active is None or not self._active.image_layers:
-            return ""
-        if not self._active.acq.images.is_kymograph:
-            return ""
-        image = self._active.image_layers[0]
-        row, column = image.world_to_data(world)[-2:]
-        acq = self._active.acq
-        plane, calibration = acq.images.bounds, acq.calibration
-        line, pixel = round(row), round(column)
-        if not (0 <= line < plane.num_rows and 0 <= pixel < plane.num_columns):
-            return ""
-        intensity = f"{image.data[line, pixel]:g}"
-        if not calibration.is_known:
-            return f"line {line}, pixel {pixel} (not calibrated): {intensity}"
-        time = f"{line * calibration.dt_s:.6g} {calibration.time_unit}"
-        position = f"{pixel * calibration.dx_um:.4g} {calibration.position_unit}"
-        return f"{time}, {position} (line {line}, pixel {pixel}): {intensity}"
+        return position_text(self._active, world) if self._active is not None else ""
 
 
 def _summary_of_problems(acq: AcqImage) -> str:

@@ -102,7 +102,7 @@ class TimeLink(QObject):
             (self._plot.time_chosen, self._on_time_chosen),
             (self._plot.moved_by_user, self._on_moved_by_user),
             (self._plot.link_toggled, self._on_camera),
-            (self._plot.model_changed, self._on_camera),
+            (self._plot.model_changed, self._follow_canvas),
         )
 
     def bind(self) -> None:

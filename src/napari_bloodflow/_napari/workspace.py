@@ -133,6 +133,15 @@ class Workspace:
         assert file.acq is not None
         return file.acq
 
+    def is_open(self, file: ListedFile) -> bool:
+        """Tell whether a file is open in the list or in the viewer."""
+        return file.acq is not None or self._session.find(file.file_id) is not None
+
+    def take_opened(self, file: ListedFile, acq: AcqImage) -> None:
+        """Take an acquisition that was opened in a thread, unless the file was opened meanwhile."""
+        if not self.is_open(file):
+            file.adopt(acq)
+
     def show(self, file: ListedFile) -> None:
         """Show a file in place of the active one, and let go of files that nobody needs.
 

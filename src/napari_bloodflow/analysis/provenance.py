@@ -225,28 +225,37 @@ def _checksums(table: pd.DataFrame) -> dict[str, list[float]]:
     CSV readers differ in the last bit of a number, so that a hash of the bytes would not survive
     a load and save by another program; sums are compared with a tolerance.
     """
-    weights = 1.0 + np.arange(len(table)) % _PERIOD
-    sums = {}
-    for name in table.columns:
-        if not is_numeric_dtype(table[name]) or is_bool_dtype(table[name]):
-            continue
-        values = table[name].to_numpy(float)
-        values = np.where(np.isfinite(values), values, 0.0)
-        count = float(np.count_nonzero(np.isfinite(table[name].to_numpy(float))))
-        sums[str(name)] = [count, float(values.sum()), float(values @ weights)]
-    return sums
+    return {name: list(sums) for name, (sums, _) in _summed(table).items()}
 
 
 def _has_checksums(table: pd.DataFrame | None, sums: dict[str, Any]) -> bool:
     if table is None:
         return False
-    present = _checksums(table)
+    present = _summed(table)
     # Columns of ours may have been left out on purpose, for other programs.
-    for name in sums.keys() & present.keys():
-        size = float(np.nansum(np.abs(table[name].to_numpy(float)))) * _PERIOD
-        if not np.allclose(sums[name], present[name], rtol=0, atol=1e-9 * size + 1e-12):
-            return False
-    return bool(sums.keys() & present.keys()) or not sums
+    names = [name for name in present if name in sums]
+    if not names:
+        return not sums
+    then = np.array([sums[name] for name in names], dtype=float)
+    now = np.array([present[name][0] for name in names])
+    sizes = np.array([[present[name][1]] for name in names])
+    return bool((np.abs(then - now) <= 1e-9 * _PERIOD * sizes + 1e-12).all())
+
+
+def _summed(table: pd.DataFrame) -> dict[str, tuple[tuple[float, float, float], float]]:
+    """Return the checksums of each column of numbers, and the sum of their magnitudes."""
+    weights = 1.0 + np.arange(len(table)) % _PERIOD
+    found = {}
+    for name, column in table.items():
+        if not is_numeric_dtype(column) or is_bool_dtype(column):
+            continue
+        values = column.to_numpy(float)
+        is_finite = np.isfinite(values)
+        size = float(np.nansum(np.abs(values)))
+        values = np.where(is_finite, values, 0.0)
+        count = float(np.count_nonzero(is_finite))
+        found[str(name)] = (count, float(values.sum()), float(values @ weights)), size
+    return found
 
 
 def _same_step(before: Any, now: float | None) -> bool:

@@ -13,21 +13,21 @@ from qtpy.QtGui import QColor
 import numpy as np
 import pyqtgraph as pg
 
-from napari_bloodflow._napari.plots.plot_model import visible_part
+from napari_bloodflow._napari.plots.plot_model import Trace, visible_part
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from numpy.typing import NDArray
     from qtpy.QtCore import QEvent
 
-    from napari_bloodflow._napari.plots.plot_model import Trace, VisibleTrace
+    from napari_bloodflow._napari.plots.plot_model import VisibleTrace
 
 __all__ = ["PlotCanvas", "TraceItem", "make_canvas"]
 
 _RUG_PIXELS = 6
 _STALE_ALPHA = 110
 _BAND_ALPHA = 80
+_NOTHING = Trace(np.empty(0), np.empty(0), np.empty(0, object), "", "#000000", "", "")
 
 
 class PlotCanvas(pg.PlotWidget):
@@ -90,25 +90,21 @@ class _View(pg.ViewBox):
 class TraceItem(pg.PlotCurveItem):
     """The line of a trace, reduced to what is in view, and what goes with it.
 
-    Its bounds are those of the whole trace, so that *View all* shows all.
-
-    Parameters
-    ----------
-    trace : Trace
-        What to draw.
-    shows_mean : bool
-        Whether to draw its mean.
+    Its bounds are those of the whole trace, so that *View all* shows all. What is in view is drawn
+    by :meth:`follow_view`.
 
     Attributes
     ----------
+    trace : Trace
+        What to draw.
     companions : tuple
         Items that belong to the line and follow it; none of them changes the bounds.
     """
 
-    def __init__(self, trace: Trace, *, shows_mean: bool = True) -> None:
+    def __init__(self) -> None:
         super().__init__(connect="finite", antialias=False)
-        self.trace = trace
-        self._color = QColor(trace.color)
+        self.trace = _NOTHING
+        self._color = QColor()
         self._is_faint = False
         self._dots = pg.ScatterPlotItem(size=3, pen=None, pxMode=True)
         self._rejected = pg.ScatterPlotItem(size=4, brush=None, pxMode=True)
@@ -118,10 +114,8 @@ class TraceItem(pg.PlotCurveItem):
         self._high = pg.PlotCurveItem(connect="finite", pen=None)
         self._band = pg.FillBetweenItem(self._low, self._high)
         self._band.setZValue(-10)
-        self._mean_line = pg.InfiniteLine(pos=trace.mean, angle=0, movable=False)
-        has_mean = math.isfinite(trace.mean) and not trace.is_stale
-        self._mean_line.setVisible(has_mean and shows_mean)
-        self._missing_x: NDArray[np.float64] = trace.x[~np.isfinite(trace.y)]
+        self._mean_line = pg.InfiniteLine(angle=0, movable=False)
+        self._missing_x = self.trace.x
         self.companions = (
             self._band,
             self._rejected,
@@ -130,6 +124,24 @@ class TraceItem(pg.PlotCurveItem):
             self._filtered,
             self._mean_line,
         )
+
+    def set_trace(self, trace: Trace, *, shows_mean: bool = True) -> None:
+        """Draw another trace from the next :meth:`follow_view` on.
+
+        Parameters
+        ----------
+        trace : Trace
+            What to draw.
+        shows_mean : bool
+            Whether to draw its mean.
+        """
+        self.trace = trace
+        self._missing_x = trace.x[~np.isfinite(trace.y)]
+        mean = trace.mean
+        has_mean = math.isfinite(mean) and not trace.is_stale and shows_mean
+        if has_mean:
+            self._mean_line.setPos(mean)
+        self._mean_line.setVisible(has_mean)
 
     def show_parts(self, *, band: bool, rejected: bool, filtered: bool) -> None:
         """Choose what is shown beside the line."""

@@ -6,7 +6,7 @@ import html
 from typing import Any
 
 # Before pyqtgraph, which takes the Qt binding that is there.
-from qtpy.QtCore import QPointF, Qt, Signal
+from qtpy.QtCore import QPointF, Qt, QTimer, Signal
 from qtpy.QtGui import QAction, QColor
 from qtpy.QtWidgets import (
     QHBoxLayout,
@@ -88,6 +88,10 @@ class TracePlot(QWidget):
         self._model = PlotModel()
         self._items: list[TraceItem] = []
         self._marks: list[pg.InfiniteLine] = []
+        self._following = QTimer(self)
+        self._following.setSingleShot(True)
+        self._following.setInterval(0)
+        self._following.timeout.connect(self._follow_view)
         self._foreground = QColor("white")
         self._background = QColor("black")
 
@@ -202,35 +206,45 @@ class TracePlot(QWidget):
         """
         keeps_zoom = model.extent == self._model.extent
         plot = self._canvas.getPlotItem()
-        for item in self._items:
-            for part in (item, *item.companions):
-                plot.removeItem(part)
         for mark in self._marks:
             plot.removeItem(mark)
         self._model = model
         self._marks = [_mark_line(mark) for mark in model.marks]
         for line in self._marks:
             plot.addItem(line, ignoreBounds=True)
-        self._items = [TraceItem(t, shows_mean=model.shows_means) for t in model.traces]
-        for item in self._items:
-            plot.addItem(item)
-            for part in item.companions:
-                plot.addItem(part, ignoreBounds=True)
+        self._fit_items(len(model.traces))
+        for item, trace in zip(self._items, model.traces, strict=True):
+            item.set_trace(trace, shows_mean=model.shows_means)
         for part, action in self._switches.items():
             action.setVisible(any(getattr(trace, part) is not None for trace in model.traces))
-        self._show_parts()
         self._empty.setText(empty_text)
         self._pages.setCurrentWidget(self._empty if self.is_empty else self._canvas)
         plot.setLabel("bottom", model.x_label)
         plot.setLabel("left", model.y_label)
-        self._paint()
+        self._show_parts()
+        self._paint_items()
+        self._retext()
         self.hide_cursor()
         if not keeps_zoom:
             plot.enableAutoRange()
             # Not only when it is painted next.
             plot.getViewBox().updateAutoRange()
-        self._on_view_changed()
         self.model_changed.emit()
+        self._follow_view()
+
+    def _fit_items(self, count: int) -> None:
+        """Have as many items as there are traces; to make one takes longer than to fill it."""
+        plot = self._canvas.getPlotItem()
+        while len(self._items) > count:
+            item = self._items.pop()
+            for part in (item, *item.companions):
+                plot.removeItem(part)
+        while len(self._items) < count:
+            item = TraceItem()
+            self._items.append(item)
+            plot.addItem(item)
+            for part in item.companions:
+                plot.addItem(part, ignoreBounds=True)
 
     @property
     def _shown_parts(self) -> dict[str, bool]:
@@ -257,12 +271,15 @@ class TracePlot(QWidget):
             axis = self._canvas.getPlotItem().getAxis(name)
             axis.setPen(pg.mkPen(faint, width=1))
             axis.setTextPen(pg.mkPen(self._foreground))
+        self._paint_items()
+        self._retext()
+
+    def _paint_items(self) -> None:
+        # A single dense trace would hide its own mean.
+        is_alone = len(self._items) == 1
         for item in self._items:
-            # A single dense trace would hide its own mean.
-            is_alone = len(self._items) == 1
             color = self._color(item.trace)
             item.paint_with(color, self._foreground if is_alone else color)
-        self._retext()
 
     def _color(self, trace: Trace) -> QColor:
         return readable_color(QColor(trace.color), self._background)
@@ -298,6 +315,13 @@ class TracePlot(QWidget):
     # ---- view and cursor
 
     def _on_view_changed(self) -> None:
+        # Told of both axes, one after the other, and again once the heights are known.
+        if not self._following.isActive():
+            self._following.start()
+
+    def _follow_view(self) -> None:
+        """Draw anew what is in view."""
+        self._following.stop()
         view = self._canvas.getPlotItem().getViewBox()
         for level, item in enumerate(self._items):
             item.follow_view(view, level)
@@ -347,6 +371,8 @@ class TracePlot(QWidget):
         view.setXRange(low, high, padding=0)
         view.setAutoVisible(y=True)
         view.enableAutoRange(axis=view.YAxis)
+        # Otherwise when it is painted, and then it is painted once more.
+        view.updateAutoRange()
 
     @property
     def x_range(self) -> tuple[float, float]:

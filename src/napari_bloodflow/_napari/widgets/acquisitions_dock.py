@@ -17,6 +17,7 @@ from qtpy.QtWidgets import (
 )
 
 from napari_bloodflow._napari.close_guard import settle_unsaved
+from napari_bloodflow._napari.widgets.file_opener import FileOpener
 from napari_bloodflow._napari.widgets.file_table import FILTERS, FileTableModel, FileTableView
 from napari_bloodflow._napari.widgets.list_loader import FileSaver, ListLoader
 from napari_bloodflow._napari.widgets.parts import Notice, push_button, text_label
@@ -82,6 +83,8 @@ class AcquisitionsDock(SessionDock):
         self._saver = FileSaver(self)
         self._saver.progressed.connect(self._on_save_progress)
         self._saver.ended.connect(self._on_saved)
+        self._opener = FileOpener(self._workspace, self)
+        self._opener.ready.connect(self._show)
         self._showing = QTimer(self)
         self._showing.setSingleShot(True)
         self._showing.setInterval(0)
@@ -192,6 +195,7 @@ class AcquisitionsDock(SessionDock):
         """End the search when napari takes the widget out of its closed dock."""
         if event is not None and event.type() == QEvent.Type.ParentChange and not self.parent():
             self._loader.cancel()
+            self._opener.cancel()
         return super().event(event)
 
     def _session_slots(self) -> Slots:
@@ -355,8 +359,10 @@ class AcquisitionsDock(SessionDock):
 
     def _show_wanted(self) -> None:
         file, self._wanted = self._wanted, None
-        if file is None:
-            return
+        if file is not None:
+            self._opener.open(file)
+
+    def _show(self, file: ListedFile) -> None:
         blinding = self._session.blinding
         try:
             self._workspace.show(file)

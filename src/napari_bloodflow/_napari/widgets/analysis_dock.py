@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from napari.utils.notifications import show_error, show_info
-from qtpy.QtCore import QEvent, QSize, Qt, QTimer
+from qtpy.QtCore import QEvent, QSize, Qt
 from qtpy.QtWidgets import (
     QBoxLayout,
     QCheckBox,
@@ -23,7 +22,7 @@ from napari_bloodflow._napari.plots.trace_plot import EMPTY_TEXT, TracePlot
 from napari_bloodflow._napari.time_link import TimeLink
 from napari_bloodflow._napari.widgets.analysis_choice import AnalysisChoice
 from napari_bloodflow._napari.widgets.analysis_runner import EXPECTED_ERRORS, AnalysisRunner
-from napari_bloodflow._napari.widgets.live_preview import LivePreview
+from napari_bloodflow._napari.widgets.live_mode import LiveMode
 from napari_bloodflow._napari.widgets.parts import (
     ControlsArea,
     Notice,
@@ -38,67 +37,25 @@ from napari_bloodflow.analysis.registry import analysis_class
 from napari_bloodflow.analysis.warm_up import warm_up_in_background
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Mapping
+    from collections.abc import Mapping
 
     from napari.components import ViewerModel
     from qtpy.QtGui import QResizeEvent
 
-    from napari_bloodflow._napari.overlays import Lines
     from napari_bloodflow._napari.session import ShownAcquisition
-    from napari_bloodflow._napari.widgets.result_summary import SummaryColumn
+    from napari_bloodflow._napari.widgets.dock_spec import DockSpec
     from napari_bloodflow._napari.widgets.session_dock import Slots
     from napari_bloodflow.acquisition.acq_image import AcqImage
     from napari_bloodflow.acquisition.roi import RectRoiBounds
     from napari_bloodflow.acquisition.roi_set import RoiSetChange
     from napari_bloodflow.analysis.base import Analysis, AnalysisKey
 
-__all__ = ["AnalysisDock", "DockSpec"]
+__all__ = ["AnalysisDock"]
 
 _SIDE_BY_SIDE_WIDTH = 700
-_LIVE_DELAY_MS = 60
 _CONTROLS_WIDTH = 400
 _LEAST_PLOT_HEIGHT = 260
 _UNLIMITED = 16_777_215  # Qt's own value
-
-
-@dataclass(frozen=True, slots=True)
-class DockSpec:
-    """What makes the dock of one kind of analysis.
-
-    Parameters
-    ----------
-    analysis_type : type of Analysis
-        What is measured.
-    name : str
-        Object names of the parts begin with it.
-    noun : str
-        What is measured, in a sentence.
-    basic : tuple of str
-        Parameters that are always in view.
-    columns : tuple of SummaryColumn
-        What the table of results shows.
-    details : callable
-        Makes a sentence about the chosen result.
-    plot_model : callable
-        Makes the plot of some results of a file.
-    method_field : str
-        The parameter that decides which others matter; empty if there is none.
-    uncalibrated : str
-        What is said of a file without calibration.
-    overlay_lines : callable, optional
-        Makes the lines of a result that are drawn over the image.
-    """
-
-    analysis_type: type[Analysis]
-    name: str
-    noun: str
-    basic: tuple[str, ...]
-    columns: tuple[SummaryColumn, ...]
-    details: Callable[[AcqImage, Analysis], str]
-    plot_model: Callable[[AcqImage, Iterable[Analysis]], PlotModel]
-    method_field: str = ""
-    uncalibrated: str = ""
-    overlay_lines: Callable[[AcqImage, Analysis], list[Lines]] | None = None
 
 
 class AnalysisDock(SessionDock):
@@ -117,86 +74,89 @@ class AnalysisDock(SessionDock):
 
     def __init__(self, napari_viewer: ViewerModel) -> None:
         super().__init__(napari_viewer)
-        spec, name = self.spec, self.spec.name
-        self.setObjectName(f"{name}_dock")
+        self.setObjectName(f"{self.spec.name}_dock")
         self._told_of: tuple[AcqImage | None, AnalysisKey | None] = (None, None)
         self._run_acq: AcqImage | None = None
         self._runner = AnalysisRunner(self)
         self._runner.started.connect(self._on_started)
         self._runner.ended.connect(self._on_ended)
+        self._make_inputs()
+        self._make_notices()
+        self._make_switches()
+        self._summary = ResultSummary(f"{self.spec.name}_summary", self.spec.columns, self)
+        self._details = text_label(f"{self.spec.name}_details", self, wraps=True)
+        self._details.setToolTip("More about the result of the chosen ROI")
+        self._overlay = Overlay(self._session, self.spec.analysis_type.display_name)
+        self._plot = self._make_plot()
+        self._plot_area = self._make_plot_area(self._plot)
+        self._plot.set_linked(True)
+        self._link = TimeLink(self._session, self._plot)
+        self._arrange()
 
-        editors = self._make_editors()
+    def _make_inputs(self) -> None:
+        spec, name = self.spec, self.spec.name
         self._choice = AnalysisChoice(
             spec.analysis_type,
             name,
             spec.noun,
             basic=spec.basic,
             method_field=spec.method_field,
-            editors=editors,
+            editors=self._make_editors(),
             defaults=self._first_values(),
             parent=self,
         )
+        self._bar = RunBar(self._runner, name, spec.noun, self)
+        self._live = LiveMode(name, self._runner, self)
+        # What is derived from another result does not follow a ROI by itself.
+        self._live.switch.setVisible(spec.analysis_type.parent_name is None)
         self._choice.changed.connect(self._schedule)
-        self._choice.params_edited.connect(self._on_input_changed)
+        self._choice.params_edited.connect(self._live.note_edit)
         self._choice.roi_chosen.connect(self._on_roi_chosen)
         self._choice.new_roi_wanted.connect(self._on_new_roi)
-        self._bar = RunBar(self._runner, name, spec.noun, self)
         self._runner.progressed.connect(self._bar.show_progress)
         self._bar.run_pressed.connect(self._on_run)
         self._bar.cancel_pressed.connect(self._on_cancel)
+        self._live.run_wanted.connect(self._run_live)
+        self._live.previewed.connect(self._on_previewed)
+        self._live.patience_ended.connect(self._schedule)
+
+    def _make_notices(self) -> None:
+        name = self.spec.name
         self._uncalibrated = Notice(f"{name}_uncalibrated", "alert", self)
         self._error = Notice(f"{name}_error", "error", self)
-        self._stale = Notice(f"{name}_stale", "alert", self)
         self._warning = Notice(f"{name}_warning", "alert", self)
-        self._run_again = push_button(
-            "Run again",
-            f"{name}_run_again",
-            "Measure again with the present ROI, calibration and settings",
-            self._on_run,
-            self,
+        self._stale = Notice(f"{name}_stale", "alert", self)
+        self._stale.add_button(
+            push_button(
+                "Run again",
+                f"{name}_run_again",
+                "Measure again with the present ROI, calibration and settings",
+                self._on_run,
+                self,
+            )
         )
-        self._stale.add_button(self._run_again)
         self._needs_parent = Notice(f"{name}_needs_parent", "alert", self)
-        self._measure_parent = push_button(
-            "Measure it",
-            f"{name}_measure_parent",
-            "Measure it with the settings it was last measured with, or the defaults",
-            self._on_measure_parent,
-            self,
+        self._needs_parent.add_button(
+            push_button(
+                "Measure it",
+                f"{name}_measure_parent",
+                "Measure it with the settings it was last measured with, or the defaults",
+                self._on_measure_parent,
+                self,
+            )
         )
-        self._needs_parent.add_button(self._measure_parent)
-        self._summary = ResultSummary(f"{name}_summary", spec.columns, self)
-        self._details = text_label(f"{name}_details", self, wraps=True)
-        self._details.setToolTip("More about the result of the chosen ROI")
+
+    def _make_switches(self) -> None:
+        name = self.spec.name
         self._all_rois = QCheckBox("All ROIs", self)
         self._all_rois.setObjectName(f"{name}_all_rois")
         self._all_rois.setToolTip("Show the results of all ROIs of this channel")
-        self._all_rois.toggled.connect(self._schedule)
         self._on_image = QCheckBox("On the image", self)
         self._on_image.setObjectName(f"{name}_on_image")
         self._on_image.setToolTip("Draw the results over the image as well")
-        self._on_image.setVisible(spec.overlay_lines is not None)
-        self._on_image.toggled.connect(self._schedule)
-        self._live = QCheckBox("Live", self)
-        self._live.setObjectName(f"{name}_live")
-        self._live.setToolTip(
-            "Measure again whenever the ROI or a setting changes, and while the ROI is dragged"
-        )
-        # What is derived from another result does not follow a ROI by itself.
-        self._live.setVisible(spec.analysis_type.parent_name is None)
-        self._live.toggled.connect(self._on_live_toggled)
-        self._live_timer = QTimer(self)
-        self._live_timer.setSingleShot(True)
-        self._live_timer.setInterval(_LIVE_DELAY_MS)
-        self._live_timer.timeout.connect(self._run_live)
-        self._preview = LivePreview(self)
-        self._preview.measured.connect(self._on_previewed)
-        self._overlay = Overlay(self._session, spec.analysis_type.display_name)
-        self._plot = self._make_plot()
-        self._plot_area = self._make_plot_area(self._plot)
-        self._plot.set_linked(True)
-        self._link = TimeLink(self._session, self._plot)
-        self._arrange()
+        self._on_image.setVisible(self.spec.overlay_lines is not None)
+        for switch in (self._all_rois, self._on_image):
+            switch.toggled.connect(self._schedule)
 
     # ---- for subclasses
 
@@ -243,7 +203,7 @@ class AnalysisDock(SessionDock):
         ):
             column.addWidget(part)
         switches = QHBoxLayout()
-        switches.addWidget(self._live)
+        switches.addWidget(self._live.switch)
         switches.addWidget(self._on_image)
         switches.addWidget(self._all_rois)
         switches.addStretch(1)
@@ -298,8 +258,7 @@ class AnalysisDock(SessionDock):
 
     def _on_hidden(self) -> None:
         self._link.unbind()
-        self._live_timer.stop()
-        self._preview.stop()
+        self._live.stop()
         self._overlay.remove()
         super()._on_hidden()
 
@@ -351,7 +310,7 @@ class AnalysisDock(SessionDock):
             self._choice.prefer_roi(change.added[0])
         key = self._choice.key
         if change.added or (key is not None and key.roi_id in change.updated):
-            self._on_input_changed()
+            self._live.note_edit()
         self._schedule()
 
     def _on_selection(self, roi_ids: tuple[int, ...]) -> None:
@@ -397,17 +356,9 @@ class AnalysisDock(SessionDock):
 
     # ---- live
 
-    def _on_live_toggled(self) -> None:
-        self._preview.stop()
-        self._on_input_changed()
-
-    def _on_input_changed(self) -> None:
-        if self._live.isChecked():
-            self._live_timer.start()
-
     def _run_live(self) -> None:
         """Measure with what is chosen now; a run of what was chosen before is dropped."""
-        self._preview.stop()
+        self._choice.refresh(self._session.acq, is_running=False)
         if self._choice.key is None or self._choice.problem:
             return
         if self._runner.is_running:
@@ -416,12 +367,12 @@ class AnalysisDock(SessionDock):
 
     def _on_roi_dragged(self, roi_id: int, bounds: RectRoiBounds) -> None:
         acq, key = self._session.acq, self._choice.key
-        if self._live.isChecked() and acq is not None and key is not None and key.roi_id == roi_id:
-            self._preview.request(acq, key, self._choice.params, bounds)
+        if acq is not None and key is not None and key.roi_id == roi_id:
+            self._live.follow(acq, key, self._choice.params, bounds)
 
     def _on_previewed(self, analysis: Analysis) -> None:
         acq = self._session.acq
-        if acq is not None and self._live.isChecked() and analysis.key == self._choice.key:
+        if acq is not None and self._live.is_on and analysis.key == self._choice.key:
             self._summary.show_results(acq, [analysis])
             self._show_plots(acq, [analysis])
             self._show_overlay(acq, [analysis])
@@ -433,12 +384,12 @@ class AnalysisDock(SessionDock):
         if self._run_acq is not None:
             self._session.workspace.pin(self._run_acq)
         self._bar.start()
-        self._refresh()
+        self._schedule()
 
     def _on_ended(self, error: str) -> None:
         self._bar.finish("")
         # First, because it takes away what was said about an earlier choice.
-        self._refresh()
+        self._refresh_now()
         acq, self._run_acq = self._run_acq, None
         if acq is not None:
             self._session.workspace.unpin(acq)
@@ -458,7 +409,7 @@ class AnalysisDock(SessionDock):
 
     def _refresh(self) -> None:
         acq, is_running = self._session.acq, self._runner.is_running
-        self._choice.refresh(acq, is_running and not self._live.isChecked())
+        self._choice.refresh(acq, is_running and not self._live.is_on)
         key = self._choice.key
         missing = self._missing_parent(acq, key)
         self._needs_parent.say(missing if not is_running else "")
@@ -479,6 +430,9 @@ class AnalysisDock(SessionDock):
         )
         is_uncalibrated = acq is not None and not acq.calibration.is_known
         self._uncalibrated.say(self.spec.uncalibrated if is_uncalibrated else "")
+        if self._live.awaits(acq, key):
+            self._stale.say("")
+            return
         analysis = acq.analysis_set.get(key) if acq is not None and key is not None else None
         reasons = analysis.stale_reasons if analysis is not None else ()
         self._stale.say(_sentence(reasons) if not is_running else "")

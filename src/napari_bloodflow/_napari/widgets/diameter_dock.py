@@ -6,7 +6,8 @@ from typing import ClassVar
 
 from napari_bloodflow._napari.overlays import diameter_lines
 from napari_bloodflow._napari.plots.result_traces import diameter_plot_model
-from napari_bloodflow._napari.widgets.analysis_dock import AnalysisDock, DockSpec
+from napari_bloodflow._napari.widgets.analysis_dock import AnalysisDock
+from napari_bloodflow._napari.widgets.dock_spec import DockSpec
 from napari_bloodflow._napari.widgets.summary_columns import DIAMETER_COLUMNS, diameter_details
 from napari_bloodflow.analysis.diameter import Diameter
 

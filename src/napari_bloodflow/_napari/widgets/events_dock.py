@@ -8,7 +8,7 @@ from napari_bloodflow._napari.overlays import event_lines
 from napari_bloodflow._napari.plots.event_plot import Band
 from napari_bloodflow._napari.plots.plot_model import PlotModel
 from napari_bloodflow._napari.plots.result_traces import first_line_s, velocity_plot_model
-from napari_bloodflow._napari.widgets.analysis_dock import DockSpec
+from napari_bloodflow._napari.widgets.dock_spec import DockSpec
 from napari_bloodflow._napari.widgets.review_dock import ReviewDock, id_of
 from napari_bloodflow._napari.widgets.review_table import ReviewRow
 from napari_bloodflow._napari.widgets.summary_columns import EVENT_COLUMNS, event_details

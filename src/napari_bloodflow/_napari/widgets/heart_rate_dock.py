@@ -10,7 +10,8 @@ from qtpy.QtWidgets import QSplitter, QWidget
 from napari_bloodflow._napari.plots.heart_rate_traces import rate_plot_model, spectrum_plot_model
 from napari_bloodflow._napari.plots.plot_model import PlotModel
 from napari_bloodflow._napari.plots.trace_plot import TracePlot
-from napari_bloodflow._napari.widgets.analysis_dock import AnalysisDock, DockSpec
+from napari_bloodflow._napari.widgets.analysis_dock import AnalysisDock
+from napari_bloodflow._napari.widgets.dock_spec import DockSpec
 from napari_bloodflow._napari.widgets.summary_columns import (
     HEART_RATE_COLUMNS,
     heart_rate_details,

@@ -9,7 +9,7 @@ from qtpy.QtWidgets import QComboBox
 from napari_bloodflow._napari.overlays import peak_lines
 from napari_bloodflow._napari.plots.event_plot import Band
 from napari_bloodflow._napari.plots.result_traces import first_line_s, intensity_plot_model
-from napari_bloodflow._napari.widgets.analysis_dock import DockSpec
+from napari_bloodflow._napari.widgets.dock_spec import DockSpec
 from napari_bloodflow._napari.widgets.review_dock import ReviewDock, id_of
 from napari_bloodflow._napari.widgets.review_table import ReviewRow
 from napari_bloodflow._napari.widgets.summary_columns import PEAK_COLUMNS, peak_details

@@ -121,3 +121,8 @@ class SessionDock(QWidget):
     def _schedule(self) -> None:
         if not self._refreshing.isActive():
             self._refreshing.start()
+
+    def _refresh_now(self) -> None:
+        """Refresh, and not once more for what happened before."""
+        self._refreshing.stop()
+        self._refresh()

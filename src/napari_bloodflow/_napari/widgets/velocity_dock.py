@@ -6,7 +6,8 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 from napari_bloodflow._napari.overlays import velocity_lines
 from napari_bloodflow._napari.plots.result_traces import velocity_plot_model
-from napari_bloodflow._napari.widgets.analysis_dock import AnalysisDock, DockSpec
+from napari_bloodflow._napari.widgets.analysis_dock import AnalysisDock
+from napari_bloodflow._napari.widgets.dock_spec import DockSpec
 from napari_bloodflow._napari.widgets.summary_columns import VELOCITY_COLUMNS, velocity_details
 from napari_bloodflow._napari.widgets.velocity_advice import VelocityAdvice
 from napari_bloodflow._napari.widgets.window_width import WindowWidthBox, default_window_width
