@@ -22,6 +22,7 @@ from napari_bloodflow._napari.layers import (
     layer_data,
     layer_name,
     mark_of,
+    native_plane,
 )
 from napari_bloodflow._napari.session_script import SessionScript
 from napari_bloodflow._napari.shown_layers import (
