@@ -90,12 +90,28 @@ def test_files_beside_another_channel_than_the_first_keep_them_apart(
         assert any(beside in note and "opened by itself" in note for note in found.notes)
 
 
+def test_links_and_hidden_files_are_alone(tmp_path: Path) -> None:
+    second, third = write(tmp_path / "s_C002.tif"), write(tmp_path / "s_C003.tif")
+    link = tmp_path / "s_C001.tif"
+    link.symlink_to(write(tmp_path / "elsewhere.tif"))
+    hidden = write(tmp_path / ".s_C004.tif")
+    assert ChannelSets().of(second).paths == (second, third)
+    assert ChannelSets().of(link).paths == (link,)
+    assert ChannelSets().of(hidden).paths == (hidden,)
+
+
+def test_numbers_written_in_two_ways_lose_no_file(tmp_path: Path) -> None:
+    paths = tuple(write(tmp_path / f"s_Ch{n}_000001.tif") for n in ("01", "1", "2"))
+    assert [ChannelSets().of(path).paths for path in paths] == [paths] * 3
+
+
 def test_files_with_several_channels_each_are_not_stacked(tmp_path: Path) -> None:
     paths = [tmp_path / f"s_C00{n}.tif" for n in (1, 2)]
     for path in paths:
         data = np.zeros((2, 20, 10), np.uint16)
         tifffile.imwrite(path, data, imagej=True, metadata={"axes": "CYX"})
     assert ChannelSets().of(paths[0]).paths == (paths[0],)
+    assert ChannelSets().of(paths[0]).notes == ()
 
 
 def test_pixels_of_each_channel_come_from_its_file_when_asked_for(tmp_path: Path) -> None:

@@ -53,7 +53,9 @@ def described_images(path: Path) -> tuple[Path, ...]:
     UnsupportedFileError, FileNotFoundError
         If it is another XML, or its images are not beside it.
     """
-    return prairie_images(path) if path.suffix.lower() == PRAIRIE_EXTENSION else (path,)
+    if path.suffix.lower() != PRAIRIE_EXTENSION:
+        return (path,)
+    return tuple(image.resolve() for image in prairie_images(path))
 
 
 def unsupported_reason(path: str | Path) -> str:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import re
 from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from napari_bloodflow.errors import ImageReadError
 from napari_bloodflow.storage.tiff import TiffPixels, read_tiff_header
@@ -49,10 +49,10 @@ class ChannelSet:
 
 @dataclass(slots=True)
 class _Scan:
-    """Files of a folder that have the name of one scan."""
+    """Files of a folder that have the name of one scan, and those beside each, by name."""
 
-    channels: dict[int, str] = field(default_factory=dict)
-    beside: dict[int, list[str]] = field(default_factory=dict)
+    channels: dict[str, int] = field(default_factory=dict)
+    beside: dict[str, list[str]] = field(default_factory=dict)
 
 
 class ChannelSets:
@@ -77,31 +77,29 @@ class ChannelSets:
             file alone.
         """
         place = _place(path.name)
-        if place is None or place[2]:
+        scan = _Scan() if place is None else self._scans(path.parent).get(place.scan, _Scan())
+        if path.name not in scan.channels or len(scan.channels) < 2:
             return ChannelSet((path,))
-        scan = self._scans(path.parent).get(place[0], _Scan())
-        if len(scan.channels) < 2 or (own := self._header(path)) is None:
+        own = self._header(path)
+        if own is None or not _is_like(own, own):
             return ChannelSet((path,))
-        numbers: list[int] = []
-        others: list[int] = []
-        for number, name in sorted(scan.channels.items()):
-            is_like = _is_like(self._header(path.with_name(name)), own)
-            (numbers if is_like else others).append(number)
-        notes = tuple(
-            f"{scan.channels[number]} beside it is not of the same size and type; it is opened by"
-            " itself"
-            for number in others
-        )
-        names = [scan.channels[number] for number in numbers]
-        kept = [name for number in numbers[1:] for name in scan.beside.get(number, ())]
+        names: list[str] = []
+        notes: tuple[str, ...] = ()
+        for name in sorted(scan.channels, key=lambda name: (scan.channels[name], name)):
+            if _is_like(self._header(path.with_name(name)), own):
+                names.append(name)
+            else:
+                text = f"{name} beside it is not of the same size and type; it is opened by itself"
+                notes += (text,)
+        if len(names) < 2:
+            return ChannelSet((path,), notes)
+        kept = sorted(file for name in names[1:] for file in scan.beside.get(name, ()))
         if kept:
             text = (
                 f"{', '.join(names)} are channels of one scan; each is opened by itself, because"
-                f" {', '.join(sorted(kept))} belongs to another than the first"
+                f" {', '.join(kept)} belongs to another than the first"
             )
             return ChannelSet((path,), (*notes, text))
-        if len(names) < 2:
-            return ChannelSet((path,), notes)
         text = f"its channels are the files {', '.join(names)}"
         return ChannelSet(tuple(path.with_name(name) for name in names), (text, *notes))
 
@@ -136,27 +134,38 @@ class ChannelSets:
         if folder not in self._folders:
             scans: dict[tuple[str, str], _Scan] = {}
             try:
-                names = os.listdir(folder)
+                with os.scandir(folder) as entries:
+                    # a link has its sidecar files where it leads
+                    names = [entry.name for entry in entries if not entry.is_symlink()]
             except OSError:
                 names = []
             for name in names:
                 if (place := _place(name)) is None:
                     continue
-                key, number, is_beside = place
-                scan = scans.setdefault(key, _Scan())
-                if is_beside:
-                    scan.beside.setdefault(number, []).append(name)
-                elif not name.startswith("."):
-                    scan.channels[number] = name
+                scan = scans.setdefault(place.scan, _Scan())
+                if place.is_beside:
+                    scan.beside.setdefault(place.image, []).append(name)
+                elif name == place.image:
+                    scan.channels[name] = place.number
             self._folders[folder] = scans
         return self._folders[folder]
 
 
-def _place(name: str) -> tuple[tuple[str, str], int, bool] | None:
-    """Return scan and channel of a name, and whether it is that of a file beside an image."""
+class _Place(NamedTuple):
+    """What a name says."""
+
+    scan: tuple[str, str]
+    number: int
+    image: str
+    is_beside: bool
+
+
+def _place(name: str) -> _Place | None:
     for pattern in _NAMES:
         if match := pattern.fullmatch(name):
-            return (match["scan"], match["end"]), int(match["number"]), bool(match["beside"])
+            image = match["scan"] + match["number"] + match["end"]
+            scan = match["scan"], match["end"]
+            return _Place(scan, int(match["number"]), image, bool(match["beside"]))
     return None
 
 

@@ -117,7 +117,9 @@ def _header(tif: tifffile.TiffFile, chain: PageChain, path: Path, file_size: int
     if scitiff is not None and scitiff.reading is not None:
         readings = (scitiff.reading, *readings)
     if tif.is_ome and series.kind != "ome":
-        notes += ("its OME-XML names other files, or is damaged; only this file is read",)
+        notes += (
+            "its OME-XML names other files, or is damaged; what it says of files is not used",
+        )
     return ImageHeader(
         path,
         axes,
