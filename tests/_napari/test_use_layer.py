@@ -179,6 +179,15 @@ def test_time_runs_to_the_right_as_in_our_own_files(bench: Bench) -> None:
     layer = bench.viewer.add_image(STACK, name="scan")
     use_layer(layer, bench.viewer)
     assert tuple(bench.viewer.dims.order) == (0, 2, 1)
+    # The layer beside it is larger and hidden: the view is that of the kymograph.
+    bench.acq.axes_swapped = True
+    assert bench.session.active is not None
+    (image,) = bench.session.image_layers
+    low, high = image.extent.world
+    camera, (height, width) = bench.viewer.scene.camera, bench.viewer.canvas.size
+    assert camera.center[1:] == pytest.approx(tuple((0.5 * (low + high))[::-1]))
+    assert np.all((high - low)[::-1] * camera.zoom <= (height, width))
+    bench.acq.axes_swapped = False
     bench.session.set_time_direction("down")
     assert tuple(bench.viewer.dims.order) == (0, 1, 2)
     bench.session.set_time_direction("right")

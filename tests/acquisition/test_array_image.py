@@ -49,6 +49,7 @@ def test_only_the_plane_is_read_and_only_when_it_is_needed() -> None:
     assert lazy.num_read == 0
     assert acq.images.bounds.num_rows == 60
     assert np.array_equal(acq.images.get_slice(), stack[2, :, 4, :].T)
+    assert acq.images.axes_in_words == "rows are time (axis 3 of the array)"
     acq.images.close()
     acq.images.get_slice()
     assert lazy.num_read == 40 * 60

@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal
 
+import numpy as np
+
 from napari_bloodflow._napari.roi_sync import roi_layer_data
 from napari_bloodflow.acquisition.scitiff_layers import (
     mask_of,
@@ -13,6 +15,9 @@ from napari_bloodflow.acquisition.scitiff_layers import (
 )
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from napari.components import ViewerModel
     from napari.layers import Image, Layer
     from numpy.typing import NDArray
 
@@ -25,6 +30,7 @@ __all__ = [
     "LayerMark",
     "TimeDirection",
     "colormap_name",
+    "fit_planes",
     "fit_stretch",
     "layer_data",
     "layer_name",
@@ -41,6 +47,8 @@ AXIS_LABELS = ("time", "position")
 UNITS = ("pixel", "pixel")
 
 _MAX_NAME = 80
+_FILLED = 0.95
+"""Part of the canvas that a fitted image fills, as napari does it."""
 
 TimeDirection = Literal["right", "down"]
 """Where time runs on the screen: left to right, or top to bottom."""
@@ -126,6 +134,28 @@ def fit_stretch(
     height, width = (max(1, int(side)) for side in canvas_size)
     along, across = (width, height) if direction == "right" else (height, width)
     return (num_rows * across) / (num_columns * along)
+
+
+def fit_planes(viewer: ViewerModel, layers: Sequence[Layer]) -> None:
+    """Show all of some layers, of two dimensions each, in a viewer that has more.
+
+    Parameters
+    ----------
+    viewer : ViewerModel
+        The viewer.
+    layers : sequence of Layer
+        Those without anything in them are passed over.
+    """
+    extents = [layer.extent.world for layer in layers]
+    filled = np.array([extent for extent in extents if np.isfinite(extent).all()])
+    if not len(filled):
+        return
+    low, high = filled[:, 0].min(axis=0), filled[:, 1].max(axis=0)
+    order = [axis - (viewer.dims.ndim - 2) for axis in viewer.dims.order[-2:]]
+    size = np.maximum(high - low, 1e-9)[order]
+    camera = viewer.scene.camera
+    camera.center = (0.0, *(0.5 * (low + high)[order]))
+    camera.zoom = float(np.min(_FILLED * np.asarray(viewer.canvas.size) / size))
 
 
 def layer_name(label: str, mark: LayerMark) -> str:

@@ -18,6 +18,7 @@ from qtpy.QtWidgets import QApplication
 from napari_bloodflow._napari.blinding import Blinding
 from napari_bloodflow._napari.layers import (
     TimeDirection,
+    fit_planes,
     fit_stretch,
     layer_data,
     layer_name,
@@ -463,10 +464,13 @@ class ViewerSession(SessionScript):
     def _reset_view(self) -> None:
         layers = self._active.layers if self._active is not None else []
         # napari cannot fit to layers that all have fewer dimensions than the viewer
-        is_whole = any(layer.ndim == self.viewer.dims.ndim for layer in layers)
-        # To fit to some layers it makes another list of them, which takes long.
-        is_all = set(layers) == set(self.viewer.layers)
-        self.viewer.reset_view(layers=layers if is_whole and not is_all else None)
+        if layers and all(layer.ndim == 2 < self.viewer.dims.ndim for layer in layers):
+            fit_planes(self.viewer, layers)
+        else:
+            is_whole = any(layer.ndim == self.viewer.dims.ndim for layer in layers)
+            # To fit to some layers it makes another list of them, which takes long.
+            is_all = set(layers) == set(self.viewer.layers)
+            self.viewer.reset_view(layers=layers if is_whole and not is_all else None)
         self._fitted_camera = self._camera_state()
         self.layout_changed.emit()
 

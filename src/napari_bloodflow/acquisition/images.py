@@ -235,6 +235,8 @@ class AcqImages:
         header = self._file_header
         if self.axes_swapped:
             return "columns are time (swapped by hand)"
+        if self._array is not None:
+            return f"rows are time (axis {self._array.array_plane.time_axis} of the array)"
         if not self.is_kymograph:
             return "rows are not time (from SciTiff)"
         source = next((r.source for r in header.readings if r.dt_s is not None), "")

@@ -204,7 +204,7 @@ def _described(state: AnalysisState) -> dict[str, Any]:
 
 def _differences(made: Mapping[str, Any], state: AnalysisState) -> list[str]:
     if (made.get(_SWAPPED_KEY) is True) != state.axes_swapped:
-        return ["time runs along the other axis of the image now"]
+        return ["the axes were swapped"]
     reasons = []
     if made.get("roi_bounds") != list(state.roi_bounds):
         reasons.append("the ROI was moved or resized")
