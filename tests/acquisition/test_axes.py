@@ -198,7 +198,11 @@ def test_a_time_of_rows_is_no_time_of_columns(tmp_path: Path) -> None:
     assert acq.calibration.dt_s == 0.002
 
 
-def test_what_the_sidecar_says_of_the_rows_comes_back_with_them(turned: Path) -> None:
+@pytest.mark.parametrize("options", [{}, {"imagej": True, "metadata": {"unit": "um"}}])
+def test_what_the_sidecar_says_of_the_rows_comes_back_with_them(
+    turned: Path, options: dict[str, Any]
+) -> None:
+    tifffile.imwrite(turned, np.zeros((64, 512), np.uint16), resolution=(4, 4), **options)
     first = AcqImage(turned)
     first.set_calibration(0.003, 0.5)
     first.save()

@@ -143,8 +143,8 @@ class AcqCalibration:
 
     def edited_fields(self) -> set[str]:
         """Return the fields of the header that are to be written, units with their steps."""
-        if self.source == "none" and self._saved_source not in {"none", "user"}:
-            return set()  # of other axes: what the sidecar says of its own is kept
+        if "user" not in (self.source, self._saved_source) and not self.current.is_known:
+            return set()  # after the axes were swapped: what the sidecar says of its own is kept
         edited = self._images.header.changed_fields()
         if self.is_dirty:
             edited |= calibration_patch(None, None).keys()
