@@ -354,13 +354,17 @@ class ViewerSession(SessionScript):
 
     def _on_axes_changed(self) -> None:
         """Show the image turned; ROIs follow by themselves."""
+        turned = Signal.sender()
         for shown in self._shown:
+            if shown.acq is not turned:
+                continue
             for layer in shown.image_layers:
                 if (mark := mark_of(layer)) is not None:
                     layer.data = native_plane(shown.acq.images.get_slice(mark.channel))
-            shown.stretch = None
+            shown.stretch = shown.camera = None
             self._apply_stretch(shown)
-        self._reset_view()
+            if shown is self._active:
+                self._reset_view()
 
     def _on_notice(self, text: str) -> None:
         self.viewer.status = text
