@@ -302,6 +302,7 @@ def test_axes_are_swapped_with_a_button_and_back_with_undo(bench: Bench, tmp_pat
     assert np.allclose(corners.max(axis=0) - corners.min(axis=0), (7, 100))
     bench.wait(lambda: "Columns are time" in bench.find("calibration_axes", QLabel).text())
     bench.wait(lambda: "Not calibrated" in bench.find("calibration_warning_text", QLabel).text())
+    bench.wait(lambda: "pixel size" not in bench.find("calibration_warning_text", QLabel).text())
     assert bench.find("swap_axes").text() == "Swap back"
     assert "columns" in str(bench.viewer.status)
     bench.press("undo")

@@ -317,4 +317,6 @@ def _describe_unknown(acq: AcqImage) -> str:
         return f"{_NOT_KNOWN} The file gives {dt_s * 1e3:.6g} ms/line, but no pixel size."
     if dx_um is not None:
         return f"{_NOT_KNOWN} The file gives {dx_um:.6g} um/px, but no line period."
+    if acq.axes_swapped and acq.images.readings_in_file:
+        return f"{_NOT_KNOWN} What the file says is of its axes before they were swapped."
     return f"{_NOT_KNOWN} The file does not say how long a line takes and how large a pixel is."
