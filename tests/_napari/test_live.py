@@ -85,6 +85,28 @@ def test_the_plot_follows_a_dragged_roi_and_the_model_waits_for_the_release(
     assert not screen.acq.analysis_set[KEY].is_stale
 
 
+def test_an_edit_is_measured_once_and_its_result_is_plotted_once(screen: Screen) -> None:
+    shown: list[bool] = []
+    results: list[object] = []
+    screen.plot.model_changed.connect(lambda: shown.append(screen.plot.model.traces[0].is_stale))
+    screen.acq.analysis_set.updated.connect(results.append)
+    screen.acq.rois.edit(1, RectRoiBounds(400, 1400, 10, 50))
+    screen.qtbot.waitUntil(lambda: bool(results), timeout=20_000)
+    QApplication.processEvents()
+    assert results == [KEY]
+    # The earlier result is shown as out of date only if the measurement takes long.
+    assert shown.count(False) == 1
+    assert not screen.acq.analysis_set[KEY].is_stale
+
+
+def test_of_edits_in_a_row_the_last_is_measured(screen: Screen) -> None:
+    for row in range(300, 360, 10):
+        screen.acq.rois.edit(1, RectRoiBounds(row, row + 1000, 10, 50))
+    analysis = screen.acq.analysis_set[KEY]
+    screen.qtbot.waitUntil(lambda: not analysis.is_stale, timeout=20_000)
+    assert analysis.result.summary["provenance"]["roi_bounds"] == [350, 1350, 10, 50]
+
+
 def test_a_setting_that_is_changed_is_measured_with(screen: Screen) -> None:
     width = screen.dock.findChild(QSpinBox, "velocity_window_width")
     assert width is not None

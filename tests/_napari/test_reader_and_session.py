@@ -328,6 +328,30 @@ def test_a_duplicate_of_the_roi_layer_is_a_picture_only(viewer: ViewerModel, k05
     assert session.acq.rois.num_rois == 1
 
 
+@pytest.mark.parametrize("has_rois", [False, True])
+def test_layers_that_are_used_again_fit_the_other_file(
+    viewer: ViewerModel, tmp_path: Path, has_rois: bool
+) -> None:
+    acqs = []
+    for name, size in (("a", (300, 20)), ("b", (800, 64))):
+        write_tiff(moving_streaks(*size), tmp_path / f"{name}.tif")
+        acqs.append(AcqImage(tmp_path / f"{name}.tif"))
+    acqs[0].rois.create(RectRoiBounds(10, 290, 2, 18))
+    if has_rois:
+        acqs[1].rois.create(RectRoiBounds(100, 700, 5, 60))
+    session = get_session(viewer)
+    image, rois = session.show(acqs[0]).layers
+    acqs[0].save()
+    told: list[Any] = []
+    rois.events.data.connect(lambda event: told.append(len(event.value)))
+    shown = session.show_instead(acqs[1])
+    assert shown.layers == [image, rois] == list(viewer.layers)
+    assert told[-1] == has_rois
+    assert len(rois.data) == has_rois
+    assert tuple(image.scale) == tuple(rois.scale) == (1.0, session.stretch)
+    assert [step.stop for step in viewer.dims.range] == [799.0, 63.0 * session.stretch]
+
+
 def test_sessions_and_acquisitions_die_with_their_viewer(k05: Path) -> None:
     viewer = ViewerModel()
     session = open_in_viewer(k05, viewer)

@@ -10,6 +10,8 @@ import numpy as np
 import pandas as pd
 import pytest
 import wrapt
+from hypothesis import Phase, given, settings
+from hypothesis import strategies as st
 
 from napari_bloodflow._napari.roi_geometry import rectangle_vertices, shape_from_geometry
 from napari_bloodflow._napari.roi_style import (
@@ -22,7 +24,7 @@ from napari_bloodflow._napari.roi_style import (
 )
 from napari_bloodflow._napari.roi_sync import RoiSync, make_roi_layer, roi_layer_data
 from napari_bloodflow.acquisition.roi import ImageBounds, LineEndpoints, RectRoiBounds
-from napari_bloodflow.acquisition.roi_set import RoiSet
+from napari_bloodflow.acquisition.roi_set import RoiSet, RoiSetChange
 
 pytest.importorskip("napari")
 
@@ -561,6 +563,31 @@ def test_every_edit_of_the_model_is_shown() -> None:
     bound.check()
 
 
+def test_others_are_told_of_a_redrawn_roi_once() -> None:
+    bound = Bound(A, B)
+    told: list[Any] = []
+    bound.layer.events.data.connect(lambda event: told.append(str(event.action)))
+    bound.rois.edit(1, C)
+    bound.check()
+    assert told == ["changed"]
+    assert bound.changes == [RoiSetChange(updated=(1,))]
+
+
+def test_an_empty_layer_that_is_bound_tells_of_its_rois_once_and_keeps_its_labels() -> None:
+    bound = Bound()
+    bound.sync.unbind()
+    told: list[Any] = []
+    bound.layer.events.data.connect(lambda event: told.append(str(event.action)))
+    other = RoiSet(BOUNDS)
+    for geometry in (A, B, LINE):
+        other.create(geometry)
+    bound.sync, bound.rois = RoiSync(other, bound.layer), other
+    bound.check()
+    assert told == ["changed"]
+    assert bound.layer.text.visible
+    assert list(bound.layer.text.values) == ["1 ", "2 ", "3 "]
+
+
 def test_code_does_not_disturb_a_drag() -> None:
     bound = Bound(A, B, C)
     bound.layer.mode = "select"
@@ -858,12 +885,24 @@ class Fuzz:
 @pytest.mark.parametrize("block", range(8))
 def test_model_and_layer_agree_after_anything(block: int) -> None:
     for seed in range(block * 5, block * 5 + 5):
-        fuzz = Fuzz(seed)
-        for _ in range(30):
-            fuzz.step()
-            fuzz.bound.changes.clear()
-        fuzz.bound.layer.refresh()
-        assert fuzz.bound.changes == []
+        run_fuzz(seed, 30)
+
+
+def run_fuzz(seed: int, num_steps: int) -> None:
+    fuzz = Fuzz(seed)
+    for _ in range(num_steps):
+        fuzz.step()
+        fuzz.bound.changes.clear()
+    fuzz.bound.layer.refresh()
+    assert fuzz.bound.changes == []
+
+
+@pytest.mark.slow
+@pytest.mark.filterwarnings("ignore:invalid value encountered in cast:RuntimeWarning")
+@settings(max_examples=300, deadline=None, phases=[Phase.explicit, Phase.reuse, Phase.generate])
+@given(seed=st.integers(0, 2**32))
+def test_model_and_layer_agree_after_sixty_operations(seed: int) -> None:
+    run_fuzz(seed, 60)
 
 
 # ---- the real window

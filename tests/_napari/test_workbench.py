@@ -8,13 +8,16 @@ import pytest
 from qtpy.QtCore import Qt
 from qtpy.QtWidgets import QApplication, QDockWidget, QMainWindow, QWidget
 
-from napari_bloodflow import open_in_viewer
+from napari_bloodflow import AcqImage, open_in_viewer
+from napari_bloodflow._napari.session import get_session
 from napari_bloodflow._napari.workbench import open_workbench
 from napari_bloodflow.synthetic import pulsatile_flow, write_tiff
 
 if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
+
+    from napari_bloodflow._napari.session import ViewerSession
 
 pytestmark = pytest.mark.gui
 
@@ -51,3 +54,70 @@ def test_files_are_right_measurements_below_and_all_fits(
     assert (window.width(), window.height()) == (1400, 900)
     height, _ = viewer.canvas.size
     assert height > 350
+
+
+def callback_counts(session: ViewerSession) -> list[int]:
+    viewer, acq = session.viewer, session.acq
+    assert acq is not None
+    events = (
+        viewer.layers.events.inserted,
+        viewer.layers.events.removed,
+        viewer.layers.selection.events.active,
+        viewer.scene.camera.events.center,
+        viewer.scene.camera.events.zoom,
+        viewer.cursor.events.position,
+        viewer.canvas.events.size,
+        viewer.events.theme,
+        viewer.events.status,
+        *(layer.events.data for layer in viewer.layers),
+    )
+    signals = (
+        session.active_changed,
+        session.layers_changed,
+        session.layout_changed,
+        session.zoom_settled,
+        session.workspace.files_changed,
+        session.workspace.opened,
+        session.blinding.changed,
+        acq.changed,
+        acq.reloaded,
+        acq.rois.changed,
+    )
+    return [*(len(event.callbacks) for event in events), *(len(signal) for signal in signals)]
+
+
+def test_docks_opened_and_closed_three_times_leave_no_callback(
+    make_napari_viewer_proxy: Callable[..., Any], tmp_path: Path
+) -> None:
+    path = tmp_path / "capillary.tif"
+    write_tiff(pulsatile_flow(), path)
+    viewer = make_napari_viewer_proxy(show=True)
+    session = open_in_viewer(path, viewer)
+    QApplication.processEvents()
+    before = callback_counts(session)
+    for _ in range(3):
+        open_workbench(viewer)
+        QApplication.processEvents()
+        assert callback_counts(session) != before
+        viewer.window.remove_dock_widget("all")
+        QApplication.processEvents()
+        assert callback_counts(session) == before
+
+
+def test_viewers_opened_and_closed_three_times_leave_no_callback(
+    make_napari_viewer: Callable[..., Any], tmp_path: Path
+) -> None:
+    path = tmp_path / "capillary.tif"
+    write_tiff(pulsatile_flow(), path)
+    acq = AcqImage(path)
+    signals = (acq.changed, acq.reloaded, acq.rois.changed, acq.analysis_set.updated)
+    before = [len(signal) for signal in signals]
+    for _ in range(3):
+        viewer = make_napari_viewer(show=True)
+        get_session(viewer).show(acq)
+        open_workbench(viewer)
+        QApplication.processEvents()
+        assert [len(signal) for signal in signals] != before
+        viewer.close()
+        QApplication.processEvents()
+        assert [len(signal) for signal in signals] == before
