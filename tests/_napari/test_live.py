@@ -99,6 +99,20 @@ def test_an_edit_is_measured_once_and_its_result_is_plotted_once(screen: Screen)
     assert not screen.acq.analysis_set[KEY].is_stale
 
 
+def test_what_was_measured_during_a_drag_is_kept_at_its_end(screen: Screen) -> None:
+    sync = screen.session.active.sync if screen.session.active is not None else None
+    assert sync is not None
+    there = RectRoiBounds(2400, 3400, 10, 50)
+    sync.dragged.emit(1, there)
+    screen.qtbot.waitUntil(lambda: screen.mean > 800, timeout=20_000)
+    assert screen.acq.analysis_set[KEY].result.summary["velocity_mean"] < 500
+    screen.acq.rois.edit(1, there)
+    # At once: nothing is measured anew.
+    analysis = screen.acq.analysis_set[KEY]
+    assert analysis.result.summary["velocity_mean"] == pytest.approx(900, rel=0.03)
+    assert not analysis.is_stale
+
+
 def test_of_edits_in_a_row_the_last_is_measured(screen: Screen) -> None:
     for row in range(300, 360, 10):
         screen.acq.rois.edit(1, RectRoiBounds(row, row + 1000, 10, 50))

@@ -363,7 +363,13 @@ class AnalysisDock(SessionDock):
             return
         if self._runner.is_running:
             self._runner.cancel()
-        self._on_run()
+        acq, key = self._session.acq, self._choice.key
+        try:
+            is_known = acq is not None and self._live.take_preview(acq, key, self._choice.params)
+        except EXPECTED_ERRORS:
+            is_known = False  # the run says why
+        if not is_known:
+            self._on_run()
 
     def _on_roi_dragged(self, roi_id: int, bounds: RectRoiBounds) -> None:
         acq, key = self._session.acq, self._choice.key

@@ -95,6 +95,26 @@ class LiveMode(QObject):
         if self.is_on:
             self._preview.request(acq, key, params, bounds)
 
+    def take_preview(self, acq: AcqImage, key: AnalysisKey, params: Mapping[str, Any]) -> bool:
+        """Keep what was measured while the ROI was dragged, if it was released there.
+
+        Returns
+        -------
+        bool
+            False if it has to be measured.
+
+        Raises
+        ------
+        ValueError, TypeError, AnalysisError
+            If this cannot be measured.
+        """
+        run = acq.analysis_set.prepare(key, params)
+        result = self._preview.result_for(acq, run)
+        if result is None:
+            return False
+        acq.analysis_set.commit(run, result)
+        return True
+
     def awaits(self, acq: AcqImage | None, key: AnalysisKey | None) -> bool:
         """Tell whether what is shown of this will be replaced in a moment.
 
@@ -119,5 +139,5 @@ class LiveMode(QObject):
         self.note_edit()
 
     def _want_run(self) -> None:
-        self._preview.stop()
         self.run_wanted.emit()
+        self._preview.stop()

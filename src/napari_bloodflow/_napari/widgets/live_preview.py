@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from napari_bloodflow.acquisition.acq_image import AcqImage
     from napari_bloodflow.acquisition.roi import RectRoiBounds
     from napari_bloodflow.analysis.analysis_set import PreparedRun
-    from napari_bloodflow.analysis.base import Analysis, AnalysisKey
+    from napari_bloodflow.analysis.base import Analysis, AnalysisKey, AnalysisResult
 
 __all__ = ["LivePreview"]
 
@@ -56,6 +56,7 @@ class LivePreview(QObject):
         self._job: Job | None = None
         self._worker: Any = None
         self._next: _Request | None = None
+        self._last: Outcome | None = None
 
     @property
     def is_busy(self) -> bool:
@@ -84,9 +85,26 @@ class LivePreview(QObject):
         if self._job is None:
             self._serve()
 
+    def result_for(self, acq: AcqImage, run: PreparedRun) -> AnalysisResult | None:
+        """Return what was measured last if it is what a run would measure, else None.
+
+        Parameters
+        ----------
+        acq : AcqImage
+            The file.
+        run : PreparedRun
+            Prepared for the present ROI.
+        """
+        last = self._last
+        if last is None or last.job.acq is not acq:
+            return None
+        done = last.job.run
+        is_same = (done.key, done.params) == (run.key, run.params)
+        return last.result if is_same and done.inputs.state == run.inputs.state else None
+
     def stop(self) -> None:
-        """Measure nothing more; what is under way is dropped."""
-        self._next = None
+        """Measure nothing more, and forget what was measured; what is under way is dropped."""
+        self._next = self._last = None
         self._drop()
 
     def _drop(self) -> None:
@@ -113,6 +131,7 @@ class LivePreview(QObject):
         if outcome.job is not self._job:
             return
         self._drop()
+        self._last = outcome
         if outcome.result is not None:
             run = outcome.job.run
             analysis: Analysis = run.analysis_type(run.key, run.params)
