@@ -225,6 +225,10 @@ class AcquisitionsDock(SessionDock):
         super()._on_shown()
         self._follow_active()
 
+    def _on_hidden(self) -> None:
+        super()._on_hidden()
+        self._opener.cancel()
+
     def _on_files_changed(self) -> None:
         self._model.set_files(self._workspace.files)
         self._follow_active()

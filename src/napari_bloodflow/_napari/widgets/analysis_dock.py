@@ -368,7 +368,9 @@ class AnalysisDock(SessionDock):
             is_known = acq is not None and self._live.take_preview(acq, key, self._choice.params)
         except EXPECTED_ERRORS:
             is_known = False  # the run says why
-        if not is_known:
+        if is_known:
+            self._error.say("")
+        else:
             self._on_run()
 
     def _on_roi_dragged(self, roi_id: int, bounds: RectRoiBounds) -> None:

@@ -59,7 +59,7 @@ class FileOpener(QObject):
     def open(self, file: ListedFile) -> None:
         """Open a file; the one that was asked for before is not wanted any more."""
         self._wanted = file
-        if self._opening is None:
+        if self._opening is None or self._worker.abort_requested:
             self._go_on()
 
     def cancel(self) -> None:
@@ -77,7 +77,11 @@ class FileOpener(QObject):
         self._opening = file
         self._worker = create_worker(open_in_thread, file.path, _start_thread=False)
         self._worker.returned.connect(self._on_returned)
+        self._worker.errored.connect(self._on_errored)
         self._worker.start()
+
+    def _on_errored(self, _error: Exception) -> None:
+        self._on_returned(None)
 
     def _on_returned(self, acq: AcqImage | None) -> None:
         file, self._opening, self._worker = self._opening, None, None
