@@ -39,6 +39,7 @@ def main() -> None:
             f" {columns[0][-1]:21.1f}   {TARGET_MS:.0f} ms: {state}",
             flush=True,
         )
+    bench.acq.save()
     bench.viewer.close()
 
 

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import threading
 from typing import TYPE_CHECKING
 
 import pytest
 from napari.components import ViewerModel
-from qtpy.QtCore import QObject
+from napari.qt.threading import create_worker
+from qtpy.QtCore import QObject, QThreadPool
 
 from napari_bloodflow._napari.session import get_session
 from napari_bloodflow._napari.widgets.file_opener import FileOpener
@@ -57,6 +59,21 @@ def test_a_file_is_open_when_it_is_ready(opening: Opening, qtbot: QtBot) -> None
     assert not first.is_dirty
     opening.opener.open(first)  # at once
     assert opening.ready == [first, first]
+
+
+def test_other_work_does_not_hold_it_up(opening: Opening, qtbot: QtBot) -> None:
+    pool = QThreadPool.globalInstance()
+    assert pool is not None
+    enough = threading.Event()
+    for _ in range(pool.maxThreadCount()):
+        create_worker(enough.wait).start()
+    qtbot.waitUntil(lambda: pool.activeThreadCount() == pool.maxThreadCount())
+    try:
+        opening.opener.open(opening.files[0])
+        qtbot.waitUntil(lambda: bool(opening.ready), timeout=20_000)
+    finally:
+        enough.set()
+    qtbot.waitUntil(lambda: pool.activeThreadCount() == 0, timeout=20_000)
 
 
 def test_of_several_files_the_last_is_wanted(opening: Opening, qtbot: QtBot) -> None:

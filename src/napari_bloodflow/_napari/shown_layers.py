@@ -216,7 +216,10 @@ def hand_over(
             events.contrast_limits.blocker(_store_contrast),
             events.colormap.blocker(_store_contrast),
         ):
-            layer.data = native_plane(new.acq.images.get_slice(channel))
+            plane = native_plane(new.acq.images.get_slice(channel))
+            if plane.size > layer.data.size:
+                set_scale(layer, scale)  # while the image that it draws anew is the smaller one
+            layer.data = plane
             layer.reset_contrast_limits_range()
             show_contrast(layer, contrast)
         set_scale(layer, scale)

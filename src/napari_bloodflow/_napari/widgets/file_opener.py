@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from napari.qt.threading import create_worker
-from qtpy.QtCore import QObject, Signal
+from qtpy.QtCore import QObject, QThreadPool, Signal
 
 from napari_bloodflow.acquisition.acq_image import AcqImage
 
@@ -28,6 +28,20 @@ def open_in_thread(path: Path) -> AcqImage | None:
     except (OSError, ValueError):
         return None
     return acq
+
+
+def _take_thread() -> None:
+    """Let workers use one thread more until :func:`_give_thread_back`.
+
+    On a machine with few cores a search through many files and a measurement have them all.
+    """
+    if (pool := QThreadPool.globalInstance()) is not None:
+        pool.releaseThread()
+
+
+def _give_thread_back() -> None:
+    if (pool := QThreadPool.globalInstance()) is not None:
+        pool.reserveThread()
 
 
 class FileOpener(QObject):
@@ -78,6 +92,8 @@ class FileOpener(QObject):
         self._worker = create_worker(open_in_thread, file.path, _start_thread=False)
         self._worker.returned.connect(self._on_returned)
         self._worker.errored.connect(self._on_errored)
+        self._worker.finished.connect(_give_thread_back)
+        _take_thread()
         self._worker.start()
 
     def _on_errored(self, _error: Exception) -> None:
