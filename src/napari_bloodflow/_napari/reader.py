@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import sys
 from typing import TYPE_CHECKING, Any
 
 from napari_bloodflow.acquisition.paths import can_be_opened, image_path_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+    from types import FrameType
 
-__all__ = ["get_reader", "read_acquisition"]
+    from napari.components import ViewerModel
+
+__all__ = ["get_reader", "read_acquisition", "viewer_of_caller"]
 
 
 def get_reader(path: str | list[str]) -> Callable[[str | list[str]], list[Any]] | None:
@@ -48,7 +52,7 @@ def read_acquisition(path: str | list[str]) -> list[Any]:
     from napari.utils.notifications import show_info
 
     from napari_bloodflow._napari.layers import fit_stretch, layer_data
-    from napari_bloodflow._napari.session import get_session, viewer_of_caller
+    from napari_bloodflow._napari.session import get_session
     from napari_bloodflow.acquisition.acq_image import AcqImage
 
     viewer = viewer_of_caller()
@@ -70,3 +74,20 @@ def read_acquisition(path: str | list[str]) -> list[Any]:
         canvas = viewer.canvas.size if viewer is not None else (600, 800)
         layers.extend(layer_data(acq, fit_stretch(bounds.num_rows, bounds.num_columns, canvas)))
     return layers or [(None,)]
+
+
+def viewer_of_caller() -> ViewerModel | None:
+    """Return the viewer that is opening a file right now, or None outside a viewer.
+
+    napari tells a reader the path only, not the viewer, and the *current* viewer may be another
+    one. The viewer whose method is calling is on the stack.
+    """
+    from napari.components import ViewerModel
+
+    frame: FrameType | None = sys._getframe(1)
+    while frame is not None:
+        owner = frame.f_locals.get("self")
+        if isinstance(owner, ViewerModel):
+            return owner
+        frame = frame.f_back
+    return None

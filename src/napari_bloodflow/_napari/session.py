@@ -2,14 +2,11 @@
 
 from __future__ import annotations
 
-import sys
 import weakref
 from typing import TYPE_CHECKING, Any
 from weakref import WeakKeyDictionary
 
-from napari.components import ViewerModel
 from napari.layers import Layer
-from napari.settings import get_plugin_settings
 from napari.utils.notifications import show_warning
 from psygnal import Signal
 from qtpy.QtCore import QTimer
@@ -25,6 +22,7 @@ from napari_bloodflow._napari.layers import (
     mark_of,
     native_plane,
 )
+from napari_bloodflow._napari.preferences import default_time_direction
 from napari_bloodflow._napari.session_script import SessionScript
 from napari_bloodflow._napari.shown_layers import (
     ShownAcquisition,
@@ -49,11 +47,11 @@ from napari_bloodflow.acquisition.acq_image import AcqImage
 
 if TYPE_CHECKING:
     from pathlib import Path
-    from types import FrameType
 
+    from napari.components import ViewerModel
     from napari.layers import Image, Shapes
 
-__all__ = ["ShownAcquisition", "ViewerSession", "get_session", "open_in_viewer", "viewer_of_caller"]
+__all__ = ["ShownAcquisition", "ViewerSession", "get_session", "open_in_viewer"]
 
 # Outlines are drawn anew when the zoom has stood still for as long as this.
 _ZOOM_SETTLED_MS = 150
@@ -544,20 +542,6 @@ def _summary_of_problems(acq: AcqImage) -> str:
     return f"{first}{more}"
 
 
-def default_time_direction() -> TimeDirection:
-    """Return where time runs by the user's preferences."""
-    chosen = getattr(plugin_settings("display"), "time_direction", "right")
-    return "down" if chosen == "down" else "right"
-
-
-def plugin_settings(section: str) -> Any:
-    """Return a section of this plugin's preferences; None where napari keeps none."""
-    try:
-        return getattr(get_plugin_settings("napari-bloodflow"), section)
-    except (AttributeError, KeyError, ValueError):
-        return None
-
-
 _sessions: WeakKeyDictionary[ViewerModel, ViewerSession] = WeakKeyDictionary()
 
 
@@ -575,21 +559,6 @@ def get_session(viewer: ViewerModel) -> ViewerSession:
     if session is None:
         session = _sessions[viewer] = ViewerSession(viewer)
     return session
-
-
-def viewer_of_caller() -> ViewerModel | None:
-    """Return the viewer that is opening a file right now, or None outside a viewer.
-
-    napari tells a reader the path only, not the viewer, and the *current* viewer may be another
-    one. The viewer whose method is calling is on the stack.
-    """
-    frame: FrameType | None = sys._getframe(1)
-    while frame is not None:
-        owner = frame.f_locals.get("self")
-        if isinstance(owner, ViewerModel):
-            return owner
-        frame = frame.f_back
-    return None
 
 
 def open_in_viewer(path: str | Path, viewer: ViewerModel | None = None) -> ViewerSession:
