@@ -14,10 +14,9 @@ from qtpy.QtWidgets import QApplication, QMainWindow, QWidget
 from napari_bloodflow._napari.layers import mark_of
 from napari_bloodflow._napari.session import get_session
 from napari_bloodflow.acquisition.acq_image import AcqImage
-from napari_bloodflow.acquisition.array_image import ArrayAxes, place_beside
+from napari_bloodflow.acquisition.array_image import ArrayAxes, ArrayPlane, place_beside
 from napari_bloodflow.acquisition.paths import is_supported
 from napari_bloodflow.errors import AxesError
-from napari_bloodflow.storage.array_pixels import ArrayPlane
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

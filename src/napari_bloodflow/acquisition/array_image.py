@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from collections.abc import Collection, Sequence
     from pathlib import Path
 
-__all__ = ["ArrayAxes", "Remembered", "array_record", "place_beside"]
+__all__ = ["ArrayAxes", "ArrayPlane", "Remembered", "array_record", "place_beside"]
 
 _TIME_NAMES = frozenset({"t", "time", "frame", "line"})
 _POSITION_NAMES = frozenset({"x", "position"})
