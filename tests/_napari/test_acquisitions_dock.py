@@ -33,6 +33,7 @@ from napari_bloodflow._napari.widgets.acquisition_dock import AcquisitionDock
 from napari_bloodflow._napari.widgets.acquisitions_dock import AcquisitionsDock
 from napari_bloodflow._napari.widgets.file_rows import COLUMNS
 from napari_bloodflow._napari.widgets.velocity_dock import VelocityDock
+from napari_bloodflow.storage.lock import image_lock
 from napari_bloodflow.synthetic import moving_streaks, write_tiff
 
 if TYPE_CHECKING:
@@ -516,15 +517,42 @@ def test_what_cannot_be_saved_is_told_and_stays(bench: Bench, folder: Path) -> N
     assert bench.column("state")[:2] == ["●", ""]
 
 
-def test_saving_can_be_cancelled_between_files(bench: Bench, folder: Path) -> None:
+def test_the_window_works_while_files_are_saved(bench: Bench, folder: Path) -> None:
     bench.open(folder)
-    for file in bench.session.workspace.files[:3]:
-        bench.session.workspace.open(file).accepted = False
+    acqs = [bench.session.workspace.open(file) for file in bench.session.workspace.files[:3]]
+    for acq in acqs:
+        acq.accepted = False
     bench.wait(lambda: bench.find("save_all").isEnabled())
-    QTest.mouseClick(bench.find("save_all"), LEFT)
-    QTest.mouseClick(bench.find("cancel_list_work"), LEFT)
-    assert "left unsaved" in bench.text("list_message_text")
-    assert bench.session.workspace.unsaved
+    with image_lock(acqs[0].image_path):  # as if the drive were slow
+        QTest.mouseClick(bench.find("save_all"), LEFT)
+        assert bench.is_seen("list_progress")
+        bench.pick(1)
+        bench.wait(lambda: bench.name == "v2.tif")
+        assert acqs[0].is_dirty
+        acqs[0].rois.create()
+    bench.wait(lambda: bench.text("list_message_text") == "Saved 3 files.")
+    # What was edited meanwhile is not.
+    assert [acq.is_dirty for acq in acqs] == [True, False, False]
+    found = AcqImage(acqs[0].path)
+    assert not found.accepted
+    assert found.rois.num_rois == acqs[0].rois.num_rois - 1
+
+
+def test_saving_can_be_cancelled_at_once(bench: Bench, folder: Path) -> None:
+    bench.open(folder)
+    acqs = [bench.session.workspace.open(file) for file in bench.session.workspace.files[:3]]
+    for acq in acqs:
+        acq.accepted = False
+    bench.wait(lambda: bench.find("save_all").isEnabled())
+    with image_lock(acqs[0].image_path):
+        QTest.mouseClick(bench.find("save_all"), LEFT)
+        QTest.mouseClick(bench.find("cancel_list_work"), LEFT)
+        bench.wait(lambda: not bench.is_seen("list_progress"))
+        assert bench.text("list_message_text") == "Saved 0 files. 3 left unsaved."
+        assert all(acq.is_dirty for acq in acqs)
+    # The one that was begun is written all the same.
+    bench.wait(lambda: not acqs[0].is_dirty)
+    assert [acq.is_dirty for acq in acqs[1:]] == [True, True]
 
 
 # ---- blinding

@@ -225,6 +225,11 @@ class AcquisitionsDock(SessionDock):
         super()._on_shown()
         self._follow_active()
 
+    def _on_hidden(self) -> None:
+        super()._on_hidden()
+        for timer in (self._counting, self._showing):
+            timer.stop()
+
     def _on_files_changed(self) -> None:
         self._model.set_files(self._workspace.files)
         self._follow_active()
