@@ -1,4 +1,4 @@
-"""A file is written in a thread while the user edits on: nothing is lost, nothing taken for saved."""
+"""A file is written in a thread while the user edits on, and no edit is taken for saved."""
 
 from __future__ import annotations
 
