@@ -52,7 +52,11 @@ def _of_schema(name: str, tip: str = "", *, is_shown: bool = False) -> FileColum
 COLUMNS = (
     FileColumn("state", "", "● unsaved, ◐ stale results, ⚠ problems, ✕ cannot be opened", True),
     _of_schema("name", is_shown=True),
-    _of_schema("accept", "Whether the file is to be used; click to change it", is_shown=True),
+    _of_schema(
+        "accept",
+        "Whether the file is to be used; click, or press Space, to change it",
+        is_shown=True,
+    ),
     _of_schema("num_rois", "Number of ROIs", is_shown=True),
     FileColumn("num_stale", "Stale", "Results that no longer fit their ROI or calibration", True),
     FileColumn("num_problems", "Problems", "Problems of the files beside the image"),

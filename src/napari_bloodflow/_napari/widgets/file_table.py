@@ -258,6 +258,8 @@ class FileTableView(QTableView):
     def __init__(self, model: FileTableModel, parent: QWidget | None = None) -> None:
         super().__init__(parent)
         self.setObjectName("file_table")
+        self.setAccessibleName("Files")
+        self.setAccessibleDescription("Arrow keys show files, Space accepts or rejects")
         self._rows = model
         self._is_following = False
         self.filtered = FilteredFiles(model, self)

@@ -219,6 +219,8 @@ class RoiTableView(QTableView):
     def __init__(self, model: RoiTableModel, parent: QWidget | None = None) -> None:
         super().__init__(parent)
         self.setObjectName("roi_table")
+        self.setAccessibleName("ROIs")
+        self.setAccessibleDescription("Return renames, Del deletes")
         self._rows = model
         self._is_following = False
         self.setModel(model)
