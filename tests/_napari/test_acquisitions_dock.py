@@ -287,6 +287,27 @@ def test_rows_are_filtered_by_words_and_kind(bench: Bench, folder: Path) -> None
     assert bench.column("name") == []
 
 
+def test_what_was_measured_is_told_and_found(bench: Bench, folder: Path) -> None:
+    acq = AcqImage(folder / "control" / "v2.tif")
+    acq.rois.create()
+    acq.rois.create()
+    acq.save()
+    bench.open(folder)
+    shown = bench.session.workspace.open(bench.session.workspace.files[1])
+    for roi_id in (1, 2):
+        shown.analysis_set.run_analysis(("radon_velocity", 0, roi_id), {"window_width": 16})
+    shown.analysis_set.run_analysis(("diameter", 0, 3))
+    bench.pick(1)
+    bench.wait(lambda: bench.column("results")[:3] == ["", "velocity 1, 2; diameter 3", ""])
+    tip = bench.column("name", Qt.ItemDataRole.ToolTipRole)[1]
+    assert "velocity of ROI 1, 2" in tip
+    kind = bench.find("file_kind", QComboBox)
+    kind.setCurrentText("With results")
+    assert bench.column("name") == ["v2.tif"]
+    kind.setCurrentText("Without results")
+    assert bench.column("name") == ["v1.tif", "v10.tif"]
+
+
 def test_columns_are_shown_and_hidden(bench: Bench, folder: Path) -> None:
     bench.open(folder)
     assert bench.table.isColumnHidden(NAMES.index("genotype"))

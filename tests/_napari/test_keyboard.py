@@ -1,4 +1,4 @@
-"""Everything in the docks can be reached and named without a mouse, and its keys are written down."""
+"""Everything in the docks can be reached without a mouse, and has a name; keys are written down."""
 
 from __future__ import annotations
 

@@ -52,6 +52,10 @@ ALERT_ROLE = int(_Role.UserRole) + 2
 FILTERS = {
     "All files": lambda row: True,
     "Unsaved": lambda row: row.state == "unsaved",
+    "With results": lambda row: bool(row.values["results"]),
+    "Without results": lambda row: (
+        row.values["results"] == "" and row.state not in ("unread", "bad")
+    ),
     "With stale results": lambda row: bool(row.values["num_stale"]),
     "With problems": lambda row: row.state == "bad" or bool(row.values["num_problems"]),
     "Accepted": lambda row: row.values["accept"] is True,
