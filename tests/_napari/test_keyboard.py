@@ -139,4 +139,4 @@ def test_the_keys_run_a_measurement(viewer: ViewerModel, qtbot: QtBot) -> None:
     QTest.keyClick(choice, Qt.Key.Key_Return, Qt.KeyboardModifier.ControlModifier)
     acq = get_session(viewer).acq
     assert acq is not None
-    qtbot.waitUntil(lambda: ("diameter", 0, 1) in acq.analysis_set, timeout=20_000)
+    qtbot.waitUntil(lambda: ("diameter", 0, 1) in acq.analysis_set, timeout=60_000)
