@@ -3,7 +3,7 @@ BIN := .venv/bin
 OUT := demo-output
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test env lint format unit core report schema pins clean
+.PHONY: help demo test env lint format unit core pyside report schema pins clean
 
 help: ## this list
 	@sed -nE 's/^([a-z]+):[^#]*## (.*)/make \1@\2/p' $(MAKEFILE_LIST) | awk -F@ '{printf "%-12s %s\n", $$1, $$2}'
@@ -34,6 +34,9 @@ unit: env ## tests only, and only quick ones without a window: make unit ARGS="-
 core: env ## the wheel on its own, without napari and Qt, in .venv-core
 	@bash scripts/check_core.sh
 
+pyside: env ## the tests of the window with PySide6 in place of PyQt6, in .venv-pyside: make pyside ARGS="-k walk"
+	@bash scripts/check_pyside.sh $(ARGS)
+
 report: env ## run all benchmarks and write docs/accuracy_and_speed.md anew; takes an hour
 	@$(BIN)/python scripts/make_report.py
 
@@ -44,4 +47,4 @@ pins: ## write requirements/*.txt anew; UPGRADE=1 takes newer versions
 	@UPGRADE=$(UPGRADE) bash scripts/pins.sh
 
 clean: ## remove what the other targets made
-	rm -rf $(OUT) .venv .venv-core .uv .mypy_cache .pytest_cache .ruff_cache .hypothesis
+	rm -rf $(OUT) .venv .venv-core .venv-pyside .uv .mypy_cache .pytest_cache .ruff_cache .hypothesis

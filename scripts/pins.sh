@@ -27,3 +27,4 @@ compile() {
 compile base.txt pyproject.toml
 compile dev.txt pyproject.toml --extra all --group dev
 compile uv.txt --group pyproject.toml:bootstrap
+compile pyside.txt --group pyproject.toml:pyside

@@ -33,6 +33,7 @@ from napari_bloodflow._napari.widgets.acquisition_dock import AcquisitionDock
 from napari_bloodflow._napari.widgets.acquisitions_dock import AcquisitionsDock
 from napari_bloodflow._napari.widgets.file_rows import COLUMNS
 from napari_bloodflow._napari.widgets.velocity_dock import VelocityDock
+from napari_bloodflow.storage.lock import image_lock
 from napari_bloodflow.synthetic import moving_streaks, write_tiff
 
 if TYPE_CHECKING:
@@ -286,6 +287,27 @@ def test_rows_are_filtered_by_words_and_kind(bench: Bench, folder: Path) -> None
     assert bench.column("name") == []
 
 
+def test_what_was_measured_is_told_and_found(bench: Bench, folder: Path) -> None:
+    acq = AcqImage(folder / "control" / "v2.tif")
+    acq.rois.create()
+    acq.rois.create()
+    acq.save()
+    bench.open(folder)
+    shown = bench.session.workspace.open(bench.session.workspace.files[1])
+    for roi_id in (1, 2):
+        shown.analysis_set.run_analysis(("radon_velocity", 0, roi_id), {"window_width": 16})
+    shown.analysis_set.run_analysis(("diameter", 0, 3))
+    bench.pick(1)
+    bench.wait(lambda: bench.column("results")[:3] == ["", "velocity 1, 2; diameter 3", ""])
+    tip = bench.column("name", Qt.ItemDataRole.ToolTipRole)[1]
+    assert "velocity of ROI 1, 2" in tip
+    kind = bench.find("file_kind", QComboBox)
+    kind.setCurrentText("With results")
+    assert bench.column("name") == ["v2.tif"]
+    kind.setCurrentText("Without results")
+    assert bench.column("name") == ["v1.tif", "v10.tif"]
+
+
 def test_columns_are_shown_and_hidden(bench: Bench, folder: Path) -> None:
     bench.open(folder)
     assert bench.table.isColumnHidden(NAMES.index("genotype"))
@@ -516,15 +538,42 @@ def test_what_cannot_be_saved_is_told_and_stays(bench: Bench, folder: Path) -> N
     assert bench.column("state")[:2] == ["●", ""]
 
 
-def test_saving_can_be_cancelled_between_files(bench: Bench, folder: Path) -> None:
+def test_the_window_works_while_files_are_saved(bench: Bench, folder: Path) -> None:
     bench.open(folder)
-    for file in bench.session.workspace.files[:3]:
-        bench.session.workspace.open(file).accepted = False
+    acqs = [bench.session.workspace.open(file) for file in bench.session.workspace.files[:3]]
+    for acq in acqs:
+        acq.accepted = False
     bench.wait(lambda: bench.find("save_all").isEnabled())
-    QTest.mouseClick(bench.find("save_all"), LEFT)
-    QTest.mouseClick(bench.find("cancel_list_work"), LEFT)
-    assert "left unsaved" in bench.text("list_message_text")
-    assert bench.session.workspace.unsaved
+    with image_lock(acqs[0].image_path):  # as if the drive were slow
+        QTest.mouseClick(bench.find("save_all"), LEFT)
+        assert bench.is_seen("list_progress")
+        bench.pick(1)
+        bench.wait(lambda: bench.name == "v2.tif")
+        assert acqs[0].is_dirty
+        acqs[0].rois.create()
+    bench.wait(lambda: bench.text("list_message_text") == "Saved 3 files.")
+    # What was edited meanwhile is not.
+    assert [acq.is_dirty for acq in acqs] == [True, False, False]
+    found = AcqImage(acqs[0].path)
+    assert not found.accepted
+    assert found.rois.num_rois == acqs[0].rois.num_rois - 1
+
+
+def test_saving_can_be_cancelled_at_once(bench: Bench, folder: Path) -> None:
+    bench.open(folder)
+    acqs = [bench.session.workspace.open(file) for file in bench.session.workspace.files[:3]]
+    for acq in acqs:
+        acq.accepted = False
+    bench.wait(lambda: bench.find("save_all").isEnabled())
+    with image_lock(acqs[0].image_path):
+        QTest.mouseClick(bench.find("save_all"), LEFT)
+        QTest.mouseClick(bench.find("cancel_list_work"), LEFT)
+        bench.wait(lambda: not bench.is_seen("list_progress"))
+        assert bench.text("list_message_text") == "Saved 0 files. 3 left unsaved."
+        assert all(acq.is_dirty for acq in acqs)
+    # The one that was begun is written all the same.
+    bench.wait(lambda: not acqs[0].is_dirty)
+    assert [acq.is_dirty for acq in acqs[1:]] == [True, True]
 
 
 # ---- blinding

@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from napari_bloodflow._napari.roi_geometry import (
@@ -107,6 +107,8 @@ def test_less_than_half_a_pixel_off_is_the_same_rectangle(
     assert geometry_from_shape("rectangle", vertices, IMAGE) == bounds
 
 
+@example([(0.0, 0.0), (5e-324, 10.0)], "line")
+@example([(0.0, -5.0), (1e-310, 10.0)], "line")
 @given(
     st.lists(st.tuples(st.floats(-3e3, 5e3), st.floats(-300, 400)), min_size=2, max_size=2),
     st.sampled_from(["rectangle", "line"]),

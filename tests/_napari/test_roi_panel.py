@@ -8,7 +8,16 @@ import numpy as np
 import pytest
 from qtpy.QtCore import Qt
 from qtpy.QtTest import QTest
-from qtpy.QtWidgets import QComboBox, QDoubleSpinBox, QLabel, QLineEdit, QMenu, QPushButton, QWidget
+from qtpy.QtWidgets import (
+    QComboBox,
+    QDoubleSpinBox,
+    QLabel,
+    QLineEdit,
+    QMenu,
+    QPushButton,
+    QTableView,
+    QWidget,
+)
 
 from napari_bloodflow import AcqImage, LineEndpoints, RectRoiBounds, open_in_viewer
 from napari_bloodflow.synthetic import moving_streaks, write_tiff
@@ -130,6 +139,12 @@ def test_numbers_are_entered_in_lines_and_pixels_and_undone_one_by_one(screen: S
     screen.click("undo")
     screen.click("redo")
     assert rois[roi_id].geometry == RectRoiBounds(120, 300, 10, 50)
+
+
+def test_the_number_of_a_roi_has_room_in_its_column(screen: Screen) -> None:
+    screen.add(RectRoiBounds(100, 200, 10, 50))
+    table = screen.part(QTableView, "roi_table")
+    assert table.columnWidth(0) >= table.sizeHintForColumn(0) > 0
 
 
 def test_a_key_moves_an_edge_by_a_line(screen: Screen) -> None:

@@ -662,6 +662,17 @@ def test_a_hidden_layer_is_kept_in_step() -> None:
     bound.check()
 
 
+def test_labels_are_as_far_inside_at_any_scale_and_zoom() -> None:
+    bound = Bound(A, B)
+    for scale, factor in (((1.0, 1.0), 1.0), ((1.0, 30.0), 1.0), ((1.0, 30.0), 4.0)):
+        bound.layer.scale = scale
+        bound.layer.scale_factor = factor
+        bound.sync.refresh_line_widths()
+        # In screen pixels: to the right and down.
+        shift = bound.layer.text.translation * np.array(scale) / factor
+        assert shift == pytest.approx([20, 20])
+
+
 def test_lines_are_as_thick_as_scale_and_zoom_ask_for() -> None:
     bound = Bound(A, LINE)
     for scale, factor in (((1.0, 1.0), 1.0), ((1.0, 30.0), 1.0), ((1.0, 30.0), 4.0)):

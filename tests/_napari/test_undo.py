@@ -203,7 +203,9 @@ def test_other_layers_keep_the_keys_of_napari(hands: Hands, paths: list[Path]) -
     assert len(acq.rois) == 1
 
 
-def test_removed_layers_give_the_keys_back_and_keep_nothing_alive(paths: list[Path]) -> None:
+def test_removed_layers_give_the_keys_back_and_keep_nothing_alive(
+    paths: list[Path], qapp: QApplication
+) -> None:
     viewer = ViewerModel()
     keys = {kind: dict(kind.class_keymap) for kind in (Shapes, Labels)}
     session = get_session(viewer)
@@ -213,6 +215,7 @@ def test_removed_layers_give_the_keys_back_and_keep_nothing_alive(paths: list[Pa
     assert all(kind.class_keymap == keymap for kind, keymap in keys.items())
     viewer.layers.clear()
     assert not any(layer.keymap for layer in layers)
+    QApplication.processEvents()  # what waits for the next turn is kept alive by PySide6
     watch = weakref.ref(session)
     del session, shown, viewer
     gc.collect()

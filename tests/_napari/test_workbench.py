@@ -48,6 +48,8 @@ def test_files_are_right_measurements_below_and_all_fits(
     for name in ("velocity_dock", "diameter_dock", "peaks_dock", "event_dock", "heart_rate_dock"):
         assert area_of(window, name) == below
     assert len(window.findChildren(QWidget, "velocity_dock")) == 1
+    titles = {dock.windowTitle() for dock in window.findChildren(QDockWidget)}
+    assert {"Acquisition", "Acquisitions", "Metadata", "Velocity", "Heart rate"} <= titles
     velocity = window.findChild(QWidget, "velocity_dock")
     assert velocity is not None
     assert velocity.isVisible()

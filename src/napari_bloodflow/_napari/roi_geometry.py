@@ -48,6 +48,7 @@ ShapeKey: TypeAlias = tuple[str, bytes]
 """Type and vertices of a shape; equal if napari holds the same shape."""
 
 _ALIGNED_WITHIN = 0.5  # pixels; corners closer than this to a rectangle's round onto it
+_PARALLEL_WITHIN = 1e-6  # pixels; to divide by a slope that is all but zero overflows
 
 
 @dataclass(frozen=True, slots=True)
@@ -302,7 +303,7 @@ def _clip_segment(
     enter, leave = 0.0, 1.0
     for origin, delta, size in zip(start, step, _sizes(image_bounds), strict=True):
         low, high = -0.5 - origin, size - 0.5 - origin
-        if delta == 0:
+        if abs(delta) < _PARALLEL_WITHIN:
             if low > 0 or high < 0:
                 return None
             continue

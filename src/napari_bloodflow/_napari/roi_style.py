@@ -30,6 +30,7 @@ __all__ = [
     "line_edge_width",
     "make_roi_layer",
     "paint_shapes",
+    "place_labels",
     "prepare_drawing",
     "roi_color",
     "roi_layer_data",
@@ -55,6 +56,7 @@ _FACE_ALPHA = 0.15
 _LINE_PIXELS = 2.5
 _OUTLINE_PIXELS = 2.0
 _OVERSHOOT_PIXELS = 8.0
+_LABEL_PIXELS = 20.0
 _DRAFT_COLOR = "#FFFFFF"
 _LINE_TYPES = frozenset({"line", "path"})
 
@@ -137,11 +139,14 @@ def shape_edge_width(
 
 
 def text_style(num_shapes: int) -> dict[str, Any]:
-    """Return the ``text`` argument of a Shapes layer: id and name at the upper left."""
+    """Return the ``text`` argument of a Shapes layer: id and name at the upper left.
+
+    White, as it is to be read over the image; see :func:`place_labels`.
+    """
     return {
         "string": "{roi_id} {name}",
         "anchor": "upper_left",
-        "size": 9,
+        "size": 10,
         "color": "white",
         "visible": num_shapes <= MAX_LABELS,
     }
@@ -231,6 +236,18 @@ def paint_shapes(layer: Shapes, roi_ids: Sequence[int | None]) -> None:
     widths = [shape_edge_width(kind, points, layer.scale, zoom) for kind, points in shapes]
     if not np.allclose(layer.edge_width, widths, rtol=0.05, atol=0):
         layer.edge_width = widths
+        layer.refresh(thumbnail=False, highlight=False, extent=False)
+
+
+def place_labels(layer: Shapes) -> None:
+    """Put the labels into the upper left corner of their ROIs at the present zoom.
+
+    napari puts them above, which may be outside of the image, where a light theme is as white as
+    they are.
+    """
+    shift = _LABEL_PIXELS * layer.scale_factor / np.abs(layer.scale)
+    if not np.allclose(layer.text.translation, shift, rtol=0.05, atol=0):
+        layer.text.translation = shift
         layer.refresh(thumbnail=False, highlight=False, extent=False)
 
 

@@ -31,6 +31,7 @@ from napari_bloodflow._napari.roi_style import (
     hidden_labels,
     make_roi_layer,
     paint_shapes,
+    place_labels,
     prepare_drawing,
     roi_layer_data,
     shape_edge_width,
@@ -136,6 +137,7 @@ class RoiSync:
             self._layer.text.visible = style["visible"]
         else:
             self._layer.text = style
+        place_labels(self._layer)
 
     def unbind(self) -> None:
         """Stop following; the layer and the RoiSet stay as they are."""
@@ -240,10 +242,11 @@ class RoiSync:
         return tuple(boxed)
 
     def refresh_line_widths(self) -> None:
-        """Draw lines as thick as the present zoom asks for; call it after a zoom."""
+        """Draw lines as thick, and labels as far inside, as the present zoom asks for."""
         if self._can_write and self._has_expected_count:
             with self._occupied():
                 paint_shapes(self._layer, self._painted_ids())
+                place_labels(self._layer)
 
     # ---- what happens
 

@@ -46,6 +46,8 @@ def _open(viewer: Viewer, names: tuple[str, ...], area: Qt.DockWidgetArea) -> li
         except (KeyError, ValueError) as error:
             show_error(f"The dock {name} was not opened: {error}")
             continue
+        # What is on its tab, and in the menu: napari adds the name of the plugin, and then cuts it.
+        dock.setWindowTitle(name)
         window = dock.window()
         if isinstance(window, QMainWindow):
             window.addDockWidget(area, dock)

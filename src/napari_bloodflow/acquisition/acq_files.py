@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from napari_bloodflow.acquisition.merged_save import save_merged
+from napari_bloodflow.acquisition.pending_save import PendingSave
 from napari_bloodflow.acquisition.sidecar_state import PRESENT_KEYS, RenderedSidecar, SidecarState
 from napari_bloodflow.errors import FilesChangedError, SaveError
 from napari_bloodflow.storage.array_pixels import write_plane
@@ -54,6 +55,7 @@ class AcqFiles:
         self._models = models
         self._source = source
         self._past: deque[SidecarContent] = deque(maxlen=_REMEMBERED_SAVES)
+        self._pending: PendingSave | None = None
         self.state = SidecarState(path, is_in_memory=is_in_memory)
 
     @property
@@ -75,6 +77,7 @@ class AcqFiles:
 
     def save_json(self) -> bool:
         """Write the JSON alone; return whether there was something to write."""
+        self.settle()
         if not self.is_dirty and self.state.is_on_disk():
             return False
         self.state.write(self._contents(self._models.render(self.state)))
@@ -95,38 +98,73 @@ class AcqFiles:
         bool
             Whether there was something to save.
         """
-        is_edited = self.is_dirty
-        if not is_edited and self.state.is_on_disk():
+        pending = self.begin_save()
+        if pending is None:
             return False
+        pending.write()
+        return self.finish_save(keep, reload)
+
+    def begin_save(self) -> PendingSave | None:
+        """Take what is to be written; see :meth:`AcqImage.begin_save`."""
+        self.settle()
+        if not self.is_dirty and self.state.is_on_disk():
+            return None
+        self._pending = PendingSave(self.state, self._models)
+        return self._pending
+
+    def finish_save(self, keep: Keep | None, reload: Callable[[], None]) -> bool:
+        """End what was begun; see :meth:`AcqImage.finish_save`. Parameters are those of `save`.
+
+        Returns
+        -------
+        bool
+            Whether something was begun.
+        """
+        pending, self._pending = self._pending, None
+        if pending is None:
+            return False
+        pending.write()
+        if isinstance(pending.error, FilesChangedError):
+            self._save_merged(keep, reload)
+        elif pending.error is not None:
+            raise pending.error
+        else:
+            pending.take_as_saved()
+        self._past.append(pending.before)
+        return True
+
+    def settle(self) -> None:
+        """End a save that was begun; what it could not write is still unsaved."""
+        pending, self._pending = self._pending, None
+        if pending is not None:
+            pending.write()
+            if pending.error is None:
+                pending.take_as_saved()
+                self._past.append(pending.before)
+
+    def _save_merged(self, keep: Keep | None, reload: Callable[[], None]) -> None:
+        """Save the edits together with what another program changed in the files."""
         analyses = self._models.analysis_set.as_list()
         rendered = self._models.render(self.state)
         contents = {**self.state.render_tables(analyses), **self._contents(rendered)}
-        before = self.state.content()
-        try:
-            self.state.write(contents)
-        except FilesChangedError:
-            mine = None
-            if is_edited:
-                mine = self.state.edited_content(rendered, self._models.edits(), analyses)
-                for key in PRESENT_KEYS:
-                    mine.private.pop(key, None)
-                mine.private |= self._models.private_state(self.state)
-            whole = self.state.render_tables(analyses, self._path) | contents
-            report = save_merged(
-                self.state, mine, rendered.document, whole, self._source, keep, self._past
-            )
-            reload()
-            self.state.problems.extend(report)
-        else:
-            self.state.set_saved(rendered, analyses)
-            self._models.set_clean()
-        self._past.append(before)
-        return True
+        mine = None
+        if self.is_dirty:
+            mine = self.state.edited_content(rendered, self._models.edits(), analyses)
+            for key in PRESENT_KEYS:
+                mine.private.pop(key, None)
+            mine.private |= self._models.private_state(self.state)
+        whole = self.state.render_tables(analyses, self._path) | contents
+        report = save_merged(
+            self.state, mine, rendered.document, whole, self._source, keep, self._past
+        )
+        reload()
+        self.state.problems.extend(report)
 
     def rewrite(self) -> dict[Path, Path]:
         """Write all files again from what was understood; see :meth:`AcqImage.rewrite`."""
         if self.state.read_only_reason:
             raise SaveError(self.state.path, self.state.read_only_reason)
+        self.settle()
         analyses = self._models.analysis_set.as_list()
         rendered = self.state.with_rois_as_shown(self._models.render(self.state))
         contents = {**self.state.render_tables(analyses), **self._contents(rendered)}
@@ -137,7 +175,7 @@ class AcqFiles:
             if read_if_there(path) not in (None, data)
         }
         self.state.write(contents)
-        self.state.set_saved(rendered, analyses)
+        self.state.set_saved(rendered, self.state.results_to_save(analyses))
         self._models.set_clean()
         self._past.append(before)
         return copies

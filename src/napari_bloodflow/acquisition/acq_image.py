@@ -471,6 +471,7 @@ class AcqImage(AcqSaving, AcqMeasuring):
         A bad file leaves a working object and entries in `problems`; so does a save that was
         interrupted, which is completed or undone first.
         """
+        self._files.settle()
         self._files.forget_past()
         self._reload()
 

@@ -14,6 +14,7 @@ from napari_bloodflow.storage.tables import table_path
 if TYPE_CHECKING:
     from napari_bloodflow.acquisition.acq_files import AcqFiles
     from napari_bloodflow.acquisition.acq_models import AcqModels
+    from napari_bloodflow.acquisition.pending_save import PendingSave
     from napari_bloodflow.analysis.base import AnalysisKey
 
 __all__ = ["AcqSaving"]
@@ -133,6 +134,25 @@ class AcqSaving(ABC):
         if strict_tables is not None:
             self.strict_tables = strict_tables
         if self._files.save(keep, self._reload):
+            self.changed.emit()
+
+    def begin_save(self) -> PendingSave | None:
+        """Take what :meth:`save` would write now; None if there is nothing to write.
+
+        Its `write` is the slow part and may be called in any thread, while the acquisition is
+        edited in its own. :meth:`finish_save` then takes it as saved; until then everything is
+        unsaved. Another save, or loading again, waits for it.
+        """
+        return self._files.begin_save()
+
+    def finish_save(self, *, keep: Literal["mine", "both"] | None = None) -> None:
+        """End what :meth:`begin_save` began, writing it if that was not done.
+
+        What was edited since then is still unsaved, unless another program changed the files: then
+        all edits are saved together with its changes. Parameters and errors are those of
+        :meth:`save`. Does nothing if no save was begun.
+        """
+        if self._files.finish_save(keep, self._reload):
             self.changed.emit()
 
     @property

@@ -41,7 +41,15 @@ if TYPE_CHECKING:
     from napari_bloodflow.acquisition.roi import ImageBounds, Roi
     from napari_bloodflow.analysis.base import Analysis, AnalysisSource
 
-__all__ = ["AXES_KEY", "PRESENT_KEYS", "RenderedSidecar", "SidecarState", "table_columns"]
+__all__ = [
+    "AXES_KEY",
+    "PRESENT_KEYS",
+    "RenderedSidecar",
+    "SavedResults",
+    "SidecarState",
+    "TableToWrite",
+    "table_columns",
+]
 
 AXES_KEY = "axes_swapped"
 PRESENT_KEYS = frozenset({"calibration_source", AXES_KEY})
@@ -73,6 +81,48 @@ class RenderedSidecar:
     document: dict[str, Any]
     roi_records: list[_RoiRecord]
     analysis_records: dict[AnalysisKey, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class TableToWrite:
+    """A table that is to be written whole.
+
+    Parameters
+    ----------
+    blocks : list of tuple
+        Channel, ROI and rows of each result.
+    columns : tuple of str
+        Columns that come first.
+    unkeyed : DataFrame or None
+        Rows of nobody.
+    """
+
+    blocks: list[tuple[int, int, pd.DataFrame]]
+    columns: tuple[str, ...]
+    unkeyed: pd.DataFrame | None
+
+    def encode(self) -> bytes:
+        """Return its bytes; the slow part of a save, and safe in any thread."""
+        return encode_table(self.blocks, self.columns, foreign=self.unkeyed)
+
+
+@dataclass(frozen=True, slots=True)
+class SavedResults:
+    """The results of a save.
+
+    Parameters
+    ----------
+    rows : mapping of AnalysisKey to DataFrame or None
+        Rows of the tables.
+    results : mapping of AnalysisKey to tuple
+        Parameters, and the result or None.
+    strict_tables : bool
+        Whether columns of ours were left out.
+    """
+
+    rows: dict[AnalysisKey, pd.DataFrame | None]
+    results: dict[AnalysisKey, tuple[dict[str, Any], AnalysisResult | None]]
+    strict_tables: bool
 
 
 class SidecarState:
@@ -369,9 +419,7 @@ class SidecarState:
 
     def remember_results(self, analyses: Iterable[Analysis]) -> None:
         """Take the present parameters and results as those on disk."""
-        self._saved_results = {
-            a.key: (dict(a.detection_params), a.result if a.has_results else None) for a in analyses
-        }
+        self._saved_results = _present_results(analyses)
 
     def is_saved(self, analysis: Analysis) -> bool:
         """Tell whether parameters and result are those on disk."""
@@ -454,6 +502,13 @@ class SidecarState:
     def render_tables(
         self, analyses: Sequence[Analysis], target: Path | None = None
     ) -> dict[Path, bytes]:
+        """Return the bytes of :meth:`tables_to_write`."""
+        tables = self.tables_to_write(analyses, target)
+        return {path: table.encode() for path, table in tables.items()}
+
+    def tables_to_write(
+        self, analyses: Sequence[Analysis], target: Path | None = None
+    ) -> dict[Path, TableToWrite]:
         """Return whole tables: those that differ from the disk, or all for another image.
 
         Parameters
@@ -463,7 +518,7 @@ class SidecarState:
         target : pathlib.Path, optional
             Image whose tables are wanted, for a copy.
         """
-        rendered: dict[Path, bytes] = {}
+        tables: dict[Path, TableToWrite] = {}
         by_name: dict[str, list[Analysis]] = {}
         for analysis in analyses:
             by_name.setdefault(analysis.key.analysis_name, []).append(analysis)
@@ -479,12 +534,12 @@ class SidecarState:
                 continue
             columns = table_columns(name, [rows for *_, rows in blocks] or stored.values())
             path = table_path(target or self.image_path, name)
-            rendered[path] = encode_table(
+            tables[path] = TableToWrite(
                 blocks + self._foreign_blocks(name),
                 columns,
-                foreign=self._rows_of_nobody(name, self._unkeyed_rows),
+                self._rows_of_nobody(name, self._unkeyed_rows),
             )
-        return rendered
+        return tables
 
     def _rows_to_write(self, analysis: Analysis) -> pd.DataFrame | None:
         name, result = analysis.key.analysis_name, analysis.result
@@ -510,20 +565,26 @@ class SidecarState:
             if (found := block(rows, channel, roi_id)) is not None
         ]
 
-    def set_saved(self, rendered: RenderedSidecar, analyses: Sequence[Analysis]) -> None:
+    def results_to_save(self, analyses: Sequence[Analysis]) -> SavedResults:
+        """Return what a save of these analyses leaves on disk, for :meth:`set_saved`."""
+        return SavedResults(
+            {analysis.key: self._rows_to_write(analysis) for analysis in analyses},
+            _present_results(analyses),
+            self.strict_tables,
+        )
+
+    def set_saved(self, rendered: RenderedSidecar, saved: SavedResults) -> None:
         """Take what was just written as what is on disk."""
-        for analysis in analyses:
-            name = analysis.key.analysis_name
-            if (rows := self._rows_to_write(analysis)) is not None:
-                self._tables.setdefault(name, {})[analysis.key] = rows
+        for key, rows in saved.rows.items():
+            if rows is not None:
+                self._tables.setdefault(key.analysis_name, {})[key] = rows
             else:
-                self._tables.get(name, {}).pop(analysis.key, None)
-        present = {analysis.key for analysis in analyses}
+                self._tables.get(key.analysis_name, {}).pop(key, None)
         for blocks in self._tables.values():
-            for key in blocks.keys() - present:
+            for key in blocks.keys() - saved.rows.keys():
                 del blocks[key]
-        self.remember_results(analyses)
-        self._saved_strict_tables = self.strict_tables
+        self._saved_results = saved.results
+        self._saved_strict_tables = saved.strict_tables
         self.document = rendered.document
         self._roi_records = rendered.roi_records
         self._analysis_records = rendered.analysis_records
@@ -613,6 +674,18 @@ class SidecarState:
             for name, columns in self._foreign_columns.items()
             if columns
         ]
+
+
+def _present_results(
+    analyses: Iterable[Analysis],
+) -> dict[AnalysisKey, tuple[dict[str, Any], AnalysisResult | None]]:
+    return {
+        analysis.key: (
+            dict(analysis.detection_params),
+            analysis.result if analysis.has_results else None,
+        )
+        for analysis in analyses
+    }
 
 
 def _roi_record(roi: Roi, stored: _RoiRecord | None) -> _RoiRecord:

@@ -131,8 +131,8 @@ class EventPlot(TracePlot):
         region.setBrush(pg.mkBrush(color))
         region.update()
 
-    def _on_region_moved(self, name: str) -> None:
-        start, stop = self._regions[name].getRegion()
+    def _on_region_moved(self, name: str, region: pg.LinearRegionItem) -> None:
+        start, stop = region.getRegion()
         band = self._bands[name]
         if (start, stop) != (band.start, band.stop):
             self.moved.emit(name, float(start), float(stop))

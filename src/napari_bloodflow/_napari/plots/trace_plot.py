@@ -100,6 +100,9 @@ class TracePlot(QWidget):
         self._menu_button = QToolButton(self)
         self._menu_button.setObjectName(f"{name}_menu")
         self._menu_button.setText("Show")
+        # napari's style draws the arrow over the end of the text.
+        room = self._menu_button.fontMetrics().horizontalAdvance("Show ▾")
+        self._menu_button.setMinimumWidth(room + 24)
         self._menu_button.setToolTip("What is shown beside the trace, and export")
         self._menu_button.setPopupMode(QToolButton.ToolButtonPopupMode.InstantPopup)
         self._menu = QMenu(self._menu_button)

@@ -108,11 +108,14 @@ class AcquisitionsDock(SessionDock):
         self._search = QLineEdit(self)
         self._search.setObjectName("file_filter")
         self._search.setPlaceholderText("Filter")
+        self._search.setAccessibleName("Filter")
         self._search.setToolTip("Show files in which all these words occur")
         self._search.setClearButtonEnabled(True)
         self._search.textChanged.connect(self._on_filter)
         self._kind = QComboBox(self)
         self._kind.setObjectName("file_kind")
+        self._kind.setAccessibleName("Which files")
+        self._kind.setToolTip("Show only files of this kind")
         self._kind.addItems(list(FILTERS))
         self._kind.currentTextChanged.connect(self._on_filter)
         self._model = FileTableModel(self._session.blinding, self)
@@ -228,6 +231,8 @@ class AcquisitionsDock(SessionDock):
     def _on_hidden(self) -> None:
         super()._on_hidden()
         self._opener.cancel()
+        for timer in (self._counting, self._showing):
+            timer.stop()
 
     def _on_files_changed(self) -> None:
         self._model.set_files(self._workspace.files)

@@ -69,6 +69,7 @@ class DisplayPanel(Section):
         group.idClicked.connect(self._on_direction)
         self._slider = _StretchSlider(Qt.Orientation.Horizontal, self)
         self._slider.setObjectName("stretch")
+        self._slider.setAccessibleName("Stretch")
         self._slider.setRange(-_OCTAVES * _STEPS_PER_OCTAVE, _OCTAVES * _STEPS_PER_OCTAVE)
         self._slider.setPageStep(_STEPS_PER_OCTAVE)
         self._slider.setToolTip("Width across the line; × 1 fills the canvas")

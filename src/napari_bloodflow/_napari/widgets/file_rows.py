@@ -7,10 +7,11 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal
 
 from napari_bloodflow._napari.blinding import HIDDEN
+from napari_bloodflow._napari.widgets.roi_rows import short_name
 from napari_bloodflow.acquisition.list_rows import FILE_LIST_SCHEMA
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
 
     from napari_bloodflow._napari.blinding import Blinding
     from napari_bloodflow.acquisition.listed_file import ListedFile
@@ -52,8 +53,13 @@ def _of_schema(name: str, tip: str = "", *, is_shown: bool = False) -> FileColum
 COLUMNS = (
     FileColumn("state", "", "● unsaved, ◐ stale results, ⚠ problems, ✕ cannot be opened", True),
     _of_schema("name", is_shown=True),
-    _of_schema("accept", "Whether the file is to be used; click to change it", is_shown=True),
+    _of_schema(
+        "accept",
+        "Whether the file is to be used: click, or press Space",
+        is_shown=True,
+    ),
     _of_schema("num_rois", "Number of ROIs", is_shown=True),
+    FileColumn("results", "Results", "What was measured, and in which ROIs"),
     FileColumn("num_stale", "Stale", "Results that no longer fit their ROI or calibration", True),
     FileColumn("num_problems", "Problems", "Problems of the files beside the image"),
     _of_schema("parent", "Folder of the file", is_shown=True),
@@ -102,6 +108,8 @@ def file_row(file: ListedFile, blinding: Blinding) -> FileRow:
     """Return what is known of a file, without opening it."""
     facts = file.facts
     values = dict(facts.row) if facts is not None else file.get_schema_row()
+    measured = _measured(facts.tree) if facts is not None else {}
+    values["results"] = "; ".join(f"{name} {', '.join(rois)}" for name, rois in measured.items())
     values["num_stale"] = len(facts.stale) if facts is not None else None
     values["num_problems"] = len(facts.problems) if facts is not None else None
     values["name"] = blinding.label(file.path)
@@ -118,6 +126,7 @@ def file_row(file: ListedFile, blinding: Blinding) -> FileRow:
         lines.append("Not looked into yet")
     else:
         state = _state_of(facts.is_dirty, bool(facts.stale), bool(facts.problems))
+        lines += [f"{name} of ROI {', '.join(rois)}" for name, rois in measured.items()]
         lines += ["● Unsaved changes"] if facts.is_dirty else []
         lines += [f"◐ Stale: {text}" for text in facts.stale[:5]]
         if facts.problems and blinding.is_on:
@@ -125,6 +134,17 @@ def file_row(file: ListedFile, blinding: Blinding) -> FileRow:
         else:
             lines += [f"⚠ {text}" for text in facts.problems[:5]]
     return FileRow(state, values, "\n".join(lines), blinding.is_on)
+
+
+def _measured(tree: Sequence[Mapping[str, Any]]) -> dict[str, list[str]]:
+    """Return the ROIs by the names of their analyses, with the channel if there are several."""
+    channels = tree[0]["num_channels"]
+    measured: dict[str, list[str]] = {}
+    for row in tree[1:]:
+        channel = f" (channel {row['channel']})" if channels != 1 else ""
+        rois = measured.setdefault(short_name(row["analysis_name"]), [])
+        rois.append(f"{row['roi_id']}{channel}")
+    return measured
 
 
 def _state_of(is_dirty: bool, is_stale: bool, has_problems: bool) -> FileState:

@@ -52,6 +52,10 @@ ALERT_ROLE = int(_Role.UserRole) + 2
 FILTERS = {
     "All files": lambda row: True,
     "Unsaved": lambda row: row.state == "unsaved",
+    "With results": lambda row: bool(row.values["results"]),
+    "Without results": lambda row: (
+        row.values["results"] == "" and row.state not in ("unread", "bad")
+    ),
     "With stale results": lambda row: bool(row.values["num_stale"]),
     "With problems": lambda row: row.state == "bad" or bool(row.values["num_problems"]),
     "Accepted": lambda row: row.values["accept"] is True,
@@ -258,6 +262,8 @@ class FileTableView(QTableView):
     def __init__(self, model: FileTableModel, parent: QWidget | None = None) -> None:
         super().__init__(parent)
         self.setObjectName("file_table")
+        self.setAccessibleName("Files")
+        self.setAccessibleDescription("Arrow keys show files, Space accepts or rejects")
         self._rows = model
         self._is_following = False
         self.filtered = FilteredFiles(model, self)

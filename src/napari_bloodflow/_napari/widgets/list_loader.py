@@ -1,29 +1,31 @@
-"""Find files and look into them in a thread, and save them one after the other."""
+"""Find files, look into them and save them, in a thread."""
 
 from __future__ import annotations
 
 import threading
+from contextlib import suppress
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from napari.qt.threading import create_worker
 from qtpy.QtCore import QObject, QTimer, Signal
 
-from napari_bloodflow.acquisition.acq_image_list import (
-    AcqImageList,
-    SaveReport,
-    save_acquisitions,
-)
+from napari_bloodflow.acquisition.acq_image_list import AcqImageList, SaveReport
 from napari_bloodflow.acquisition.listed_file import read_facts
 from napari_bloodflow.analysis.base import Progress
+from napari_bloodflow.errors import SaveError
 
 if TYPE_CHECKING:
     from collections.abc import Generator, Sequence
     from pathlib import Path
 
     from napari_bloodflow.acquisition.acq_image import AcqImage
+    from napari_bloodflow.acquisition.pending_save import PendingSave
 
 __all__ = ["FileSaver", "ListLoader"]
+
+_PATIENCE_MS = 150
+"""How long a cancelled save waits for the file that is being written."""
 
 
 class _Job:
@@ -135,10 +137,26 @@ class ListLoader(QObject):
             self.ended.emit("" if error is None else str(error))
 
 
-class FileSaver(QObject):
-    """Saves acquisitions one after the other, while the window stays usable.
+class _Write:
+    """One file that is being written."""
 
-    Not in a thread: what is edited while its file is written would be taken for saved.
+    def __init__(self, acq: AcqImage, pending: PendingSave) -> None:
+        self.acq = acq
+        self.pending = pending
+
+
+def write_in_thread(write: _Write) -> _Write:
+    """Write a file; the only step of a save that takes time, and the only one not to do here."""
+    # What is no SaveError is raised again where the save is finished, and told there.
+    with suppress(Exception):
+        write.pending.write()
+    return write
+
+
+class FileSaver(QObject):
+    """Saves acquisitions one after the other; what takes time is done in a thread.
+
+    What is edited while its file is written stays unsaved.
 
     Parameters
     ----------
@@ -161,44 +179,85 @@ class FileSaver(QObject):
         self._left: list[AcqImage] = []
         self._report = SaveReport()
         self._total = 0
-        self._timer = QTimer(self)
-        self._timer.setInterval(0)
-        self._timer.timeout.connect(self._save_next)
+        self._is_running = False
+        self._write: _Write | None = None
+        self._worker: Any = None
+        self._patience = QTimer(self)
+        self._patience.setSingleShot(True)
+        self._patience.setInterval(_PATIENCE_MS)
+        self._patience.timeout.connect(self._on_patience_ended)
 
     @property
     def is_running(self) -> bool:
         """True until `ended`."""
-        return self._timer.isActive()
+        return self._is_running
 
     def start(self, acqs: Sequence[AcqImage]) -> None:
         """Begin to save those that have unsaved changes; not while files are being saved."""
-        if self.is_running:
+        if self._is_running:
             return
         self._left = [acq for acq in acqs if acq.is_dirty]
-        self._total, self._report = len(self._left), SaveReport()
-        self._timer.start()
+        self._total, self._report, self._is_running = len(self._left), SaveReport(), True
+        self._go_on()
 
     def cancel(self) -> None:
-        """Leave the rest unsaved."""
-        if self.is_running:
-            rest = tuple(acq.image_path for acq in self._left)
-            self._report = replace(self._report, not_reached=rest)
+        """Leave the rest unsaved, and wait a little for the file that is being written."""
+        if self._is_running:
+            self._leave(self._left)
+            self._left = []
+            if self._write is None:
+                self._finish()
+            else:
+                self._patience.start()
+
+    def _on_patience_ended(self) -> None:
+        # A slow drive. It is written all the same, and then taken as saved.
+        if self._write is not None:
+            self._leave([self._write.acq])
             self._finish()
 
-    def _save_next(self) -> None:
-        if not self._left:
-            self._finish()
+    def _leave(self, acqs: Sequence[AcqImage]) -> None:
+        rest = tuple(acq.image_path for acq in acqs)
+        self._report = replace(self._report, not_reached=self._report.not_reached + rest)
+
+    def _go_on(self) -> None:
+        """Begin with the next file that there is something to write of."""
+        while self._left:
+            acq = self._left.pop(0)
+            pending = acq.begin_save()
+            if pending is None:
+                continue
+            self.progressed.emit(Progress(self._total - len(self._left) - 1, self._total, acq.name))
+            self._write = _Write(acq, pending)
+            self._worker = create_worker(write_in_thread, self._write, _start_thread=False)
+            self._worker.returned.connect(self._on_written)
+            self._worker.start()
             return
-        acq = self._left.pop(0)
-        self.progressed.emit(Progress(self._total - len(self._left) - 1, self._total, acq.name))
-        done = save_acquisitions([acq])
-        self._report = replace(
-            self._report,
-            saved=self._report.saved + done.saved,
-            failed=self._report.failed + done.failed,
-        )
+        self._finish()
+
+    def _on_written(self, write: _Write) -> None:
+        acq, is_present = write.acq, write is self._write
+        error: SaveError | None = SaveError(acq.image_path, "something unexpected went wrong")
+        try:
+            acq.finish_save()
+            error = None
+        except SaveError as found:
+            error = found.with_traceback(None)
+        finally:
+            if is_present:
+                self._note(acq, error)
+
+    def _note(self, acq: AcqImage, error: SaveError | None) -> None:
+        self._write = self._worker = None
+        if error is None:
+            self._report = replace(self._report, saved=(*self._report.saved, acq.image_path))
+        else:
+            failed = (*self._report.failed, (acq.image_path, error))
+            self._report = replace(self._report, failed=failed)
+        self._go_on()
 
     def _finish(self) -> None:
-        self._timer.stop()
+        self._patience.stop()
+        self._is_running, self._write, self._worker = False, None, None
         self._left = []
         self.ended.emit(self._report)

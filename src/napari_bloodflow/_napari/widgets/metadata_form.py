@@ -113,6 +113,7 @@ class FieldEditor(QWidget):
         editor = self._make_editor()
         editor.setObjectName(f"metadata_{field.name}")
         editor.setToolTip(field.description)
+        editor.setAccessibleName(field.display_name)
         self._error = Notice(f"metadata_{field.name}_error", "error", self)
         row = QHBoxLayout()
         row.setSpacing(4)

@@ -106,12 +106,14 @@ class ReviewTable(QWidget):
         self._shown: list[ReviewRow] = []
         self._own_type = types[0] if types else ""
         self._table = _make_table(f"{name}_rows", headers, self)
+        self._table.setAccessibleName(f"{noun.capitalize()}s")
         self._draw = QPushButton(f"Draw {noun}", self)
         self._draw.setObjectName(f"{name}_draw")
         self._draw.setToolTip("Then drag over the plot, in either direction (D)")
         self._draw.setCheckable(True)
         self._type = QComboBox(self)
         self._type.setObjectName(f"{name}_type")
+        self._type.setAccessibleName(f"Type of {noun}")
         self._type.setToolTip(f"Type of the chosen {noun}, and of the next one that is drawn")
         self._type.setVisible(bool(types))
         for event_type in types:

@@ -89,6 +89,7 @@ class RoiForm(QWidget):
         self._is_showing = False
         self._in = QComboBox(self)
         self._in.setObjectName("roi_units")
+        self._in.setAccessibleName("Units of the numbers")
         self._in.setToolTip("Enter lines and pixels, or the units of the calibration")
         self._in.addItems(["lines, px", "s, um"])
         self._boxes = tuple(
@@ -97,6 +98,7 @@ class RoiForm(QWidget):
         )
         self._note = QLineEdit(self)
         self._note.setObjectName("roi_note")
+        self._note.setAccessibleName("Note")
         self._note.setPlaceholderText("Note")
         self._note.setToolTip("Anything worth knowing about this ROI; it is saved with it")
         grid = QGridLayout(self)
@@ -110,6 +112,8 @@ class RoiForm(QWidget):
             grid.addWidget(self._boxes[2 * row], row, 1)
             grid.addWidget(QLabel("to", self), row, 2)
             grid.addWidget(self._boxes[2 * row + 1], row, 3)
+            self._boxes[2 * row].setAccessibleName(f"{title} from")
+            self._boxes[2 * row + 1].setAccessibleName(f"{title} to")
         last = QHBoxLayout()
         last.addWidget(self._note, 1)
         last.addWidget(self._in)

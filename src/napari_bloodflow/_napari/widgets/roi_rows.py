@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from napari_bloodflow.acquisition.roi import Roi
     from napari_bloodflow.analysis.base import Analysis
 
-__all__ = ["RoiRow", "roi_rows"]
+__all__ = ["RoiRow", "roi_rows", "short_name"]
 
 _SHORT_NAMES = {"radon_velocity": "velocity"}
 
@@ -88,7 +88,9 @@ def _row(
     reasons = {analysis.key: analysis.stale_reasons for analysis in analyses}
     names: dict[str, list[str]] = {}
     for analysis in analyses:
-        names.setdefault(_title(analysis), []).append(str(analysis.key.channel))
+        names.setdefault(short_name(analysis.key.analysis_name), []).append(
+            str(analysis.key.channel)
+        )
     texts = [
         f"{title} (channel {', '.join(channels)})" if has_channels else title
         for title, channels in names.items()
@@ -111,9 +113,9 @@ def _row(
     )
 
 
-def _title(analysis: Analysis) -> str:
-    name = analysis.key.analysis_name
-    return _SHORT_NAMES.get(name, name.replace("_", " "))
+def short_name(analysis_name: str) -> str:
+    """Return what tables call an analysis: ``"velocity"`` for ``"radon_velocity"``."""
+    return _SHORT_NAMES.get(analysis_name, analysis_name.replace("_", " "))
 
 
 def _span(first: int, last: int, step: float) -> str:

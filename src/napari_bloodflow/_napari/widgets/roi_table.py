@@ -31,7 +31,8 @@ __all__ = ["STALE_ROLE", "RoiTableModel", "RoiTableView"]
 
 _TITLES = ("ID", "Name", "", "Time", "Pos.", "Results")
 _FIELDS = ("roi_id", "name", "kind", "time", "position", "results")
-_NAME, _KIND, _TIME, _POSITION, _RESULTS = 1, 2, 3, 4, 5
+_SWATCH_ROOM = 30  # pixels beside a number of three digits
+_ID, _NAME, _KIND, _TIME, _POSITION, _RESULTS = range(6)
 _GLYPHS = {"rectangle": "▭", "line": "╱"}
 _TIPS = (
     "Identity of the ROI; colour as in the viewer",
@@ -219,6 +220,8 @@ class RoiTableView(QTableView):
     def __init__(self, model: RoiTableModel, parent: QWidget | None = None) -> None:
         super().__init__(parent)
         self.setObjectName("roi_table")
+        self.setAccessibleName("ROIs")
+        self.setAccessibleDescription("Return renames, Del deletes")
         self._rows = model
         self._is_following = False
         self.setModel(model)
@@ -250,6 +253,9 @@ class RoiTableView(QTableView):
         header.setMinimumSectionSize(22)
         header.setDefaultAlignment(Qt.AlignmentFlag.AlignLeft | Qt.AlignmentFlag.AlignVCenter)
         self.setColumnWidth(_NAME, 70)
+        # Qt leaves columns as wide as they were when rows are added.
+        header.setSectionResizeMode(_ID, QHeaderView.ResizeMode.Fixed)
+        self.setColumnWidth(_ID, self.fontMetrics().horizontalAdvance("000") + _SWATCH_ROOM)
         self.setItemDelegateForColumn(_RESULTS, _ResultsDelegate(self))
         self._selection.selectionChanged.connect(self._on_selection_changed)
 

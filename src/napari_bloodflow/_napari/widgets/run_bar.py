@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from qtpy.QtCore import Qt, QTimer, Signal
+from qtpy.QtGui import QKeySequence, QShortcut
 from qtpy.QtWidgets import QGridLayout, QProgressBar, QWidget
 
 from napari_bloodflow._napari.widgets.parts import push_button, text_label
@@ -15,7 +16,8 @@ if TYPE_CHECKING:
 
 __all__ = ["RunBar"]
 
-_CANCEL_TIP = "Stop measuring and keep the earlier result"
+_CANCEL_TIP = "Stop measuring and keep the earlier result (Ctrl+Return)"
+_RUN_KEYS = ("Ctrl+Return", "Ctrl+Enter")  # the second is that of the number block
 
 
 class RunBar(QWidget):
@@ -45,12 +47,18 @@ class RunBar(QWidget):
         self, runner: AnalysisRunner, name: str, noun: str, parent: QWidget | None = None
     ) -> None:
         super().__init__(parent)
-        self._run_tip = f"Measure {noun} in the chosen ROI (earlier results of it are replaced)"
+        self._run_tip = (
+            f"Measure {noun} in the chosen ROI (Ctrl+Return)\nEarlier results of it are replaced"
+        )
         self._runner = runner
         self._is_running = False
         self._step = ""
         self._prefix = ""
         self.button = push_button("Run", f"{name}_run", self._run_tip, self._on_clicked, self)
+        for keys in _RUN_KEYS:
+            shortcut = QShortcut(QKeySequence(keys), parent or self)
+            shortcut.setContext(Qt.ShortcutContext.WidgetWithChildrenShortcut)
+            shortcut.activated.connect(self.button.click)
         self.button.setMinimumWidth(90)
         self.button.setEnabled(False)
         self._progress = QProgressBar(self)

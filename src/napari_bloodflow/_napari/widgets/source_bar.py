@@ -79,6 +79,7 @@ class SourceBar(QWidget):
         self._recent = push_button("Recent", "recent_sources", recent_tip, self._on_show, self)
         self._depth = QSpinBox(self)
         self._depth.setObjectName("folder_depth")
+        self._depth.setAccessibleName("Levels of folders")
         self._depth.setRange(1, 20)
         self._depth.setValue(DEFAULT_DEPTH)
         self._depth.setPrefix("Levels ")

@@ -49,14 +49,14 @@ class VelocityAdvice(QWidget):
             "Suggest window",
             "velocity_suggest",
             "Look at the ROI and choose a window that follows the pulse and sees the flow",
-            partial(self.asked.emit, "window"),
+            self._on_suggest,
             self,
         )
         self._simulate = push_button(
             "How accurate?",
             "velocity_accuracy",
             "Simulate flow at this calibration, ROI width and window, and measure it",
-            partial(self.asked.emit, "accuracy"),
+            self._on_simulate,
             self,
         )
         self._answer = text_label("velocity_advice_text", self, wraps=True)
@@ -103,6 +103,12 @@ class VelocityAdvice(QWidget):
             Steps of a line and a pixel.
         """
         self._start(_simulated, calibration, num_columns, window_width)
+
+    def _on_suggest(self) -> None:
+        self.asked.emit("window")
+
+    def _on_simulate(self) -> None:
+        self.asked.emit("accuracy")
 
     def _start(self, function: Any, *arguments: Any) -> None:
         self._worker = create_worker(function, *arguments, _start_thread=False)

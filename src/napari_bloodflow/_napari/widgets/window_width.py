@@ -44,6 +44,7 @@ class WindowWidthBox(QWidget):
         self._calibration: Calibration | None = None
         self.spin = QSpinBox(self)
         self.spin.setObjectName("velocity_window_width")
+        self.spin.setAccessibleName("Window (lines)")
         self.spin.setRange(_SMALLEST, _LARGEST)
         self.spin.setSingleStep(_STEP)
         # napari's style leaves no room for the buttons in the size that Qt works out.
