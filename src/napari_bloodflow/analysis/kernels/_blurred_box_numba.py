@@ -40,7 +40,8 @@ def compare_box(
     """Compare a profile with a blurred box within some pixels of its edges.
 
     Written to `found`: the root mean square departure, and the noise that remains when each edge is
-    given an offset and a height of its own, which leaves a sloping background out.
+    given an offset, a height and a place of its own, which leaves a sloping background out. Where
+    `rest_in_shadow` has a mean square departure for an edge, that counts instead.
     """
     middle = 0.5 * (left + right)
     squares = noise = 0.0
