@@ -133,6 +133,8 @@ CASES = (
     ("gradient, per side", {"scenario": "gradient"}, {"threshold_sides": "per_side"}),
     ("edge leaves", {"scenario": "leave"}, {}),
     ("shadows", {"scenario": "rbc"}, {}),
+    ("shadows, fast pulse", {"scenario": "rbc", "a_p": 0.04}, {}),
+    ("shadows, SNR 32", {"scenario": "rbc", "snr": 32.0}, {}),
     ("mixed", {"scenario": "mixed"}, {}),
     ("SNR 2.5", {"snr": 2.5}, {}),
     ("mixed, SNR 4", {"scenario": "mixed", "snr": 4.0}, {}),
@@ -167,11 +169,11 @@ def main() -> None:
             f"{inside:>6.1%}"
         )
         if name in POOLED:
-            suspicion = np.concatenate([t["qc_temporal"] + t["qc_edge_residual"] for t in tables])
+            suspicion = 1 - np.concatenate([table["qc_score"] for table in tables])
             pooled.append((suspicion[known], np.abs(error[known]) > 1.5))
     score, is_wrong = (np.concatenate(part) for part in zip(*pooled, strict=True))
     area = area_under_curve(score, is_wrong)
-    print(f"AUC of the quality columns for errors above 1.5 px: {area:.3f}")
+    print(f"AUC of qc_score for errors above 1.5 px: {area:.3f}")
 
 
 if __name__ == "__main__":

@@ -5,6 +5,8 @@ where nothing else is said) in white noise: 35 s at 53 velocities per second, 27
 Decibels are the power of the sine over that of the noise. The first table has, beside the
 estimate, the periodogram and Welch's spectrum as CloudScope takes them. "wrong" is more than 5 bpm
 off, "trusted" is status "ok", the bound is the median error of the best possible (Cramer-Rao).
+For weak pulses "best" is the part within 5 bpm of the estimate that is right most often, which has
+to be told the amplitudes and the noise.
 
     python benchmarks/heart_rate_accuracy.py [--traces N] [--seed S] [--check]
 
@@ -22,7 +24,7 @@ import time
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
-from scipy import signal
+from scipy import signal, special
 
 from napari_bloodflow.analysis.heart_rate import HeartRateAnalysis, HeartRateParams
 from napari_bloodflow.analysis.kernels.heart_rate import (
@@ -107,11 +109,27 @@ def bound_bpm(case: Case) -> float:
     return 0.6745 * 60 * np.sqrt(24 / (information * size)) / (2 * np.pi * SECONDS)
 
 
+def most_often_right(velocity: NDArray[np.float64], case: Case) -> float:
+    """Return the rate, in bpm, with the most probability within 5 bpm, knowing all but phases."""
+    variance = 0.5 / 10 ** (case.decibels / 10)
+    size = 2**15
+    amplitude = np.abs(np.fft.rfft(velocity - velocity.mean(), size)) / variance
+    step_hz = 1 / (size * STEP_S)
+    index = np.arange(round(LOW_HZ / step_hz), round(HIGH_HZ / step_hz) + 1)
+    evidence = np.zeros(index.size)
+    for order, height in ((1, 1.0), (2, case.harmonic)):
+        argument = height * amplitude[order * index]
+        evidence += np.log(special.i0e(argument)) + argument
+    near = np.ones(2 * int(5 / 60 / step_hz) + 1)
+    probability = np.convolve(np.exp(evidence - evidence.max()), near, "same")
+    return float(60 * step_hz * index[np.argmax(probability)])
+
+
 def steady(cases: tuple[Case, ...], num: int, seed: int) -> dict[str, Any]:
     """Print the table of steady rates; return what is checked, by case."""
-    print(f"{'':<27} {'median / p95 error in bpm and part within 5 bpm':^60}")
+    print(f"{'':<27} {'median / p95 error in bpm and part within 5 bpm':^66}")
     print(
-        f"{'case':<27} {'Lomb':>19} {'Welch':>19} {'estimate':>19} {'bound':>6} "
+        f"{'case':<27} {'Lomb':>21} {'Welch':>21} {'estimate':>21} {'bound':>6} {'best':>5} "
         f"{'trusted':>8} {'wrong and trusted':>18}"
     )
     found: dict[str, Any] = {}
@@ -119,6 +137,8 @@ def steady(cases: tuple[Case, ...], num: int, seed: int) -> dict[str, Any]:
         rng = np.random.default_rng([seed, index])
         errors: dict[str, list[float]] = {"lomb": [], "welch": [], "estimate": []}
         is_trusted = []
+        best = []
+        is_weak = -100 < case.decibels <= -15
         for repeat in range(num * case.times):
             time_s, velocity, truth = trace(case, rng)
             mean = float(truth.mean())
@@ -129,6 +149,8 @@ def steady(cases: tuple[Case, ...], num: int, seed: int) -> dict[str, Any]:
             rate = estimate_heart_rate(pulse_of(velocity, STEP_S), STEP_S, LOW_HZ, HIGH_HZ)
             errors["estimate"].append(abs(60 * rate.frequency_hz - mean))
             is_trusted.append(rate.status == "ok")
+            if is_weak:
+                best.append(abs(most_often_right(velocity, case) - mean) < 5)
         off = np.array(errors["estimate"])
         wrong = float(np.mean((off > 5) & is_trusted))
         found[case.name] = (
@@ -139,12 +161,13 @@ def steady(cases: tuple[Case, ...], num: int, seed: int) -> dict[str, Any]:
             float(np.mean(is_trusted)),
         )
         cells = [
-            f"{np.median(e):6.3f}/{np.percentile(e, 95):6.2f}/{np.mean(np.array(e) < 5):4.0%}"
+            f"{np.median(e):6.3f}/{np.percentile(e, 95):6.2f}/{np.mean(np.array(e) < 5):6.1%}"
             for e in errors.values()
         ]
         bound = f"{bound_bpm(case):6.3f}" if case.decibels > -100 else "     -"
         print(
-            f"{case.name:<27} {cells[0]:>19} {cells[1]:>19} {cells[2]:>19} {bound} "
+            f"{case.name:<27} {cells[0]:>21} {cells[1]:>21} {cells[2]:>21} {bound} "
+            f"{f'{np.mean(best):.1%}' if is_weak else '-':>5} "
             f"{np.mean(is_trusted):>8.0%} {wrong:>18.1%}"
         )
     return found
@@ -223,7 +246,7 @@ def main() -> None:
             median, p95 = rates[name][:2]
             missed += [f"seed {seed}, {name}: median {median:.3f}"] if median > 0.08 else []
             missed += [f"seed {seed}, {name}: p95 {p95:.2f}"] if p95 > 0.3 else []
-        # The part is about 0.975; a miss is what two standard errors do not explain.
+        # The best possible is about 0.97; a miss is what two standard errors do not explain.
         allowed = 2 * np.sqrt(0.97 * 0.03 / (4 * arguments.traces))
         if rates["-18 dB"][2] < 0.97 - allowed:
             missed.append(f"seed {seed}, -18 dB: {rates['-18 dB'][2]:.1%} within 5 bpm")

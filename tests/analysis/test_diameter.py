@@ -10,11 +10,15 @@ import pandas as pd
 import pytest
 import tifffile
 
-from napari_bloodflow import AcqImage, Calibration, RunContext
+from napari_bloodflow import AcqImage, Calibration, RectRoiBounds, RunContext
 from napari_bloodflow.analysis.base import AnalysisInputs, AnalysisResult, AnalysisState
 from napari_bloodflow.analysis.diameter import Diameter
 from napari_bloodflow.errors import AnalysisError, ParameterError
-from napari_bloodflow.synthetic import SyntheticKymograph, vessel_with_diameter_changes
+from napari_bloodflow.synthetic import (
+    SyntheticKymograph,
+    vessel_with_diameter_changes,
+    write_tiff,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -263,3 +267,57 @@ def test_progress_comes_while_it_measures_and_ends_whole() -> None:
         assert len(seen) > 5
         assert seen == sorted(seen)
         assert seen[-1] == 1.0
+
+
+def test_data_without_noise_are_accepted() -> None:
+    truth = vessel(num_rows=300, snr=np.inf)
+    result = measure(truth.image)
+    assert set(table_of(result)["status"]) == {"ok"}
+
+
+def test_rows_in_the_shadow_of_a_cell_are_told_and_measured() -> None:
+    truth = vessel(num_rows=600, vasomotion=0.0, dilation=0.0, snr=12.0)
+    image = truth.image.astype(np.float64)
+    assert truth.left_edge_px is not None
+    left = float(truth.left_edge_px[0])
+    dark = 1 - 0.6 * np.exp(-(((np.arange(image.shape[1]) - left - 3) / 8) ** 4))
+    outside = float(np.median(image[:, : int(left) - 6]))
+    image[300:315] = outside + (image[300:315] - outside) * dark
+    result = measure(image)
+    table = table_of(result)
+    assert table["qc_shadow"].to_numpy()[302:313].all()
+    assert result.summary["num_shadowed_rows"] == np.count_nonzero(table["qc_shadow"]) < 30
+    assert truth.diameter_um is not None
+    error_px = (table["diameter_um"].to_numpy() - truth.diameter_um) / truth.dx_um
+    assert np.abs(error_px[302:313]).max() < 1.5
+    assert table["diameter_um_sd"][302:313].mean() > table["diameter_um_sd"][:290].mean()
+
+
+def test_guided_and_classic_rows_share_a_table(tmp_path: Path) -> None:
+    truth = vessel(num_rows=200)
+    path = tmp_path / "vessel.tif"
+    write_tiff(truth, path)
+    acq = AcqImage(path)
+    methods = ("guided_half_max", "threshold_width", "gradient_edges", "guided_half_max")
+    expected = {}
+    for method in methods:
+        rows = RectRoiBounds(0, 150 + len(expected), 0, truth.image.shape[1])
+        key = ("diameter", 0, acq.rois.create(rows).roi_id)
+        analysis = acq.analysis_set.run_analysis(key, {"diameter_method": method})
+        expected[key] = table_of(analysis.result)
+    acq.save()
+    again = AcqImage(path)
+    assert again.problems == ()
+    for (key, table), method in zip(expected.items(), methods, strict=True):
+        analysis = again.analysis_set[key]
+        assert analysis.detection_params["diameter_method"] == method
+        found = table_of(analysis.result)
+        assert list(found.columns) == list(table.columns)
+        pd.testing.assert_frame_equal(found, table, check_dtype=False, rtol=1e-12)
+    # saved once more by a program that only looked
+    again.rois.create()
+    again.save()
+    third = AcqImage(path)
+    for key, table in expected.items():
+        found = table_of(third.analysis_set[key].result)
+        pd.testing.assert_frame_equal(found, table, check_dtype=False, rtol=1e-12)

@@ -338,10 +338,10 @@ class SidecarState:
             if rows is None:
                 continue
             kind = analysis_class(name)
-            known = {
-                *kind.standard_columns,
-                *(kind.own_columns if is_ours(analysis.result.summary) else ()),
-            }
+            # columns of ours that are empty here come from another method in the same file
+            own = rows.columns.intersection(list(kind.own_columns))
+            has_own = is_ours(analysis.result.summary) and rows[own].notna().any(axis=None)
+            known = {*kind.standard_columns, *(own if has_own else ())}
             unused = [c for c in rows.columns if c not in known and rows[c].isna().all()]
             blocks[key] = rows.drop(columns=unused) if kind.standard_columns else rows
             analysis.set_result(AnalysisResult(analysis.result.summary, blocks[key]))

@@ -234,6 +234,7 @@ class Diameter(Analysis):
         "right_edge_um_filt",
         "qc_temporal",
         "qc_edge_residual",
+        "qc_shadow",
         ACCEPTED_COLUMN,
         STATUS_COLUMN,
     )
@@ -272,7 +273,8 @@ class Diameter(Analysis):
                 "diameter_unit": inputs.calibration.position_unit,
                 PROVENANCE_KEY: make_provenance(inputs.state, params, str(method), 1),
             },
-            pd.DataFrame(columns),
+            # no array is in two columns, so that none needs to be copied
+            pd.DataFrame(columns, copy=False),
         )
 
 
@@ -297,7 +299,7 @@ def _measure_exact(
     rows = yield from _gathered(chunks, edges_exact.EdgeRows, inputs, params)
     dx_um = inputs.calibration.dx_um
     edge_violation = rows.edge_violation
-    diameter_violation = center_violation = np.zeros(rows.left.size, bool)
+    diameter_violation, center_violation = np.zeros((2, rows.left.size), bool)
     if settings.method == "gradient_edges" and params["enable_motion_gating"]:
         limits_px = (
             params["max_edge_shift_um"] / dx_um,
@@ -374,6 +376,7 @@ def _measure_guided(
         "right_edge_um_filt": inputs.position_at(quality.right),
         "qc_temporal": quality.temporal,
         "qc_edge_residual": quality.shape,
+        "qc_shadow": rows.is_shadowed,
         ACCEPTED_COLUMN: is_accepted,
         STATUS_COLUMN: np.array(edge_quality.REASONS)[quality.reason],
     }
@@ -383,6 +386,7 @@ def _measure_guided(
     summary = {
         **_summary(columns, accepted),
         "num_accepted_rows": int(accepted.size),
+        "num_shadowed_rows": int(np.count_nonzero(rows.is_shadowed)),
         "diameter_um_iqr": finite_or_none(high - low),
         "pulsatility_iqr": finite_or_none((high - low) / np.median(accepted))
         if accepted.size

@@ -10,391 +10,33 @@ import math
 from typing import TYPE_CHECKING
 
 import numpy as np
-from scipy.special import ndtr
 
+from napari_bloodflow.analysis.kernels._blurred_box_numba import compare_box, fit_box
 from napari_bloodflow.analysis.kernels._compile import compiled_exactly
+from napari_bloodflow.analysis.kernels._edge_shadows_numba import measure_in_shadow
+from napari_bloodflow.analysis.kernels._vessel_guide_numba import (
+    append_zone,
+    brightness_inside,
+    median_of,
+)
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-__all__ = [
-    "find_edges",
-    "find_guide",
-    "find_walls",
-    "median_blocks",
-    "running_median",
-    "smooth_rows",
-]
+__all__ = ["find_edges", "find_walls"]
 
-_SQRT2 = math.sqrt(2.0)
-_SQRT_2PI = math.sqrt(2.0 * math.pi)
-_GAP_PX = 6  # a dip this narrow, as of a cell, does not part a vessel
 _OUTSIDE_PX = 20.0
-_RESIDUAL_PX = 6.0
-_REACH = 6.0  # beyond so many sigmas an edge is flat
-_PER_SIGMA = 64
-_RISE = ndtr(np.arange(-_REACH, _REACH + 0.5 / _PER_SIGMA, 1.0 / _PER_SIGMA))
-_MAX_STEPS = 12
-_MAX_STEP_PX = 3.0
+
+# A cell is suspected where this part of the contrast, and so many standard deviations, are missing.
+_SHADOW_DEPTH = 0.08
+_SHADOW_SDS = 3.5
+_NEIGHBOURHOOD_PX = 6.0
+_FORGOTTEN = 0.01  # of what is known of the spread about the guide, with every row
+_LEAST_SPREAD = 0.16  # px squared
 
 
 @compiled_exactly
-def _median(values: NDArray[np.float64], num: int) -> float:
-    """Median of the first `num` values, which are reordered (Hoare's selection)."""
-    low, high = 0, num - 1
-    k = num // 2
-    while low < high:
-        pivot = values[(low + high) // 2]
-        i, j = low, high
-        while i <= j:
-            while values[i] < pivot:
-                i += 1
-            while values[j] > pivot:
-                j -= 1
-            if i <= j:
-                values[i], values[j] = values[j], values[i]
-                i += 1
-                j -= 1
-        if k <= j:
-            high = j
-        elif k >= i:
-            low = i
-        else:
-            break
-    middle = float(values[k])
-    if num % 2:
-        return middle
-    below = values[0]
-    for i in range(1, k):
-        below = max(below, values[i])
-    return float(0.5 * (below + middle))
-
-
-@compiled_exactly
-def _zone(
-    values: NDArray[np.float64], start: float, stop: float, buffer: NDArray[np.float64], num: int
-) -> int:
-    """Append the pixels from `start` to `stop` to a buffer; return how many it then holds."""
-    for x in range(max(0, math.ceil(start)), min(values.size - 1, math.floor(stop)) + 1):
-        buffer[num] = values[x]
-        num += 1
-    return num
-
-
-@compiled_exactly
-def smooth_rows(
-    rows: NDArray[np.float64], weights: NDArray[np.float64], smooth: NDArray[np.float64]
-) -> None:
-    """Smooth each row by a symmetric kernel; the outermost pixels are continued outwards.
-
-    Parameters
-    ----------
-    rows, smooth : ndarray of float64, shape (n, position)
-        Read and written.
-    weights : ndarray of float64, shape (radius + 1,)
-        Kernel from its centre outwards.
-    """
-    num_columns = rows.shape[1]
-    radius = weights.size - 1
-    padded = np.empty(num_columns + 2 * radius)
-    for i in range(rows.shape[0]):
-        padded[:radius] = rows[i, 0]
-        padded[radius : radius + num_columns] = rows[i]
-        padded[radius + num_columns :] = rows[i, num_columns - 1]
-        out = smooth[i]
-        out[:] = rows[i] * weights[0]
-        for k in range(1, radius + 1):
-            before = padded[radius - k : radius - k + num_columns]
-            after = padded[radius + k : radius + k + num_columns]
-            weight = weights[k]
-            for j in range(num_columns):
-                out[j] += (before[j] + after[j]) * weight
-
-
-@compiled_exactly
-def median_blocks(
-    blocks: NDArray[np.float64], first: int, half: int, medians: NDArray[np.float64]
-) -> None:
-    """Take the median over neighbouring blocks, pixel by pixel; NaN where all are missing.
-
-    Parameters
-    ----------
-    blocks : ndarray of float64, shape (blocks, position)
-        Block means.
-    first : int
-        Block that the first median is centred on.
-    half : int
-        Neighbours on each side.
-    medians : ndarray of float64, shape (n, position)
-        Written.
-    """
-    kept = np.empty(2 * half + 1)
-    for i in range(medians.shape[0]):
-        start, stop = max(0, first + i - half), min(blocks.shape[0], first + i + half + 1)
-        for x in range(blocks.shape[1]):
-            num = 0
-            for k in range(start, stop):
-                value = blocks[k, x]
-                if math.isnan(value):
-                    continue
-                j = num
-                while j > 0 and kept[j - 1] > value:
-                    kept[j] = kept[j - 1]
-                    j -= 1
-                kept[j] = value
-                num += 1
-            medians[i, x] = 0.5 * (kept[(num - 1) // 2] + kept[num // 2]) if num else np.nan
-
-
-@compiled_exactly
-def find_guide(
-    blocks: NDArray[np.float64],
-    darkest: NDArray[np.float64],
-    sigma_px: float,
-    guide: NDArray[np.float64],
-) -> None:
-    """Find the vessel in smooth profiles: the largest part above half way.
-
-    Parameters
-    ----------
-    blocks : ndarray of float64, shape (blocks, position)
-        Profiles averaged over many rows and smoothed; NaN in those that lack pixels.
-    darkest : ndarray of float64, shape (blocks,)
-        Mean of the darkest quarter of each.
-    sigma_px : float
-        Blur of an edge.
-    guide : ndarray of float64, shape (blocks, 4)
-        Written: left and right edge in pixels (NaN where the vessel touches the border), intensity
-        outside and inside; all NaN where there is nothing brighter than its surroundings.
-    """
-    num_columns = blocks.shape[1]
-    buffer = np.empty(2 * num_columns)
-    for i in range(blocks.shape[0]):
-        values = blocks[i]
-        guide[i] = np.nan
-        low, high = darkest[i], values[0]
-        for x in range(1, num_columns):
-            high = max(high, values[x])
-        for _ in range(3):
-            if not high > low:
-                break
-            level = low + 0.5 * (high - low)
-            best_area = 0.0
-            best_start = best_stop = -1
-            start = stop = -1
-            area = 0.0
-            for x in range(num_columns):
-                if values[x] < level:
-                    continue
-                if start < 0 or x - stop > _GAP_PX + 1:
-                    start = x
-                    area = 0.0
-                stop = x
-                area += values[x] - level
-                if area > best_area:
-                    best_area, best_start, best_stop = area, start, stop
-            if best_start < 0:
-                break
-            left = right = np.nan
-            inner_left, inner_right = 0.0, num_columns - 1.0
-            num = 0
-            if best_start > 0:
-                before = values[best_start - 1]
-                left = best_start - 1 + (level - before) / (values[best_start] - before)
-                inner_left = left + 1.5 * sigma_px
-                num = _zone(values, left - 2 * sigma_px - 25, left - 2 * sigma_px, buffer, num)
-            if best_stop < num_columns - 1:
-                after = values[best_stop + 1]
-                right = best_stop + (values[best_stop] - level) / (values[best_stop] - after)
-                inner_right = right - 1.5 * sigma_px
-                num = _zone(values, right + 2 * sigma_px, right + 2 * sigma_px + 25, buffer, num)
-            guide[i, 0], guide[i, 1] = left, right
-            if num >= 4:
-                low = _median(buffer, num)
-            num = _zone(values, inner_left, inner_right, buffer, 0)
-            if num >= 5:
-                high = _median(buffer, num)
-            guide[i, 2], guide[i, 3] = low, high
-
-
-@compiled_exactly
-def _rise(u: float) -> float:
-    """Interpolate the normal distribution function in a table: exact to 1e-5, and fast."""
-    place = (u + _REACH) * _PER_SIGMA
-    if place <= 0.0:
-        return 0.0
-    if place >= _RISE.size - 1:
-        return 1.0
-    i = int(place)
-    return float(_RISE[i] + (place - i) * (_RISE[i + 1] - _RISE[i]))
-
-
-@compiled_exactly
-def _departures(
-    values: NDArray[np.float64],
-    left: float,
-    right: float,
-    low: float,
-    high: float,
-    sigma: float,
-    found: NDArray[np.float64],
-) -> None:
-    """Compare a profile with a blurred box within some pixels of its edges.
-
-    Written to `found`: the root mean square departure, and the noise that remains when each edge is
-    given an offset and a height of its own, which leaves a sloping background out.
-    """
-    middle = 0.5 * (left + right)
-    squares = noise = 0.0
-    num = freedom = 0
-    for side in range(2):
-        edge = right if side else left
-        start = max(0, math.ceil(edge - _RESIDUAL_PX))
-        stop = min(values.size - 1, math.floor(edge + _RESIDUAL_PX))
-        if side:
-            start = max(start, math.floor(middle) + 1)
-        else:
-            stop = min(stop, math.floor(middle))
-        count = stop - start + 1
-        if count < 1:
-            continue
-        sum_r = sum_p = sum_rp = sum_pp = sum_rr = 0.0
-        for x in range(start, stop + 1):
-            part = _rise((x - left) / sigma) - _rise((x - right) / sigma)
-            r = values[x] - low - (high - low) * part
-            sum_r += r
-            sum_p += part
-            sum_rp += r * part
-            sum_pp += part * part
-            sum_rr += r * r
-        squares += sum_rr
-        num += count
-        if count > 3:
-            spread_p = sum_pp - sum_p * sum_p / count
-            together = sum_rp - sum_r * sum_p / count
-            rest = sum_rr - sum_r * sum_r / count
-            if spread_p > 1e-9:
-                rest -= together * together / spread_p
-            noise += max(rest, 0.0)
-            freedom += count - 2
-    found[0] = math.sqrt(squares / num) if num else np.nan
-    found[1] = math.sqrt(noise / freedom) if freedom > 2 else np.nan
-
-
-@compiled_exactly
-def _solve(matrix: NDArray[np.float64], rhs: NDArray[np.float64]) -> bool:
-    """Solve a positive definite system in place by Cholesky; False if it is not definite."""
-    size = rhs.size
-    for j in range(size):
-        for k in range(j):
-            matrix[j, j] -= matrix[j, k] * matrix[j, k]
-        if not matrix[j, j] > 0:
-            return False
-        matrix[j, j] = math.sqrt(matrix[j, j])
-        for i in range(j + 1, size):
-            for k in range(j):
-                matrix[i, j] -= matrix[i, k] * matrix[j, k]
-            matrix[i, j] /= matrix[j, j]
-    for i in range(size):
-        for k in range(i):
-            rhs[i] -= matrix[i, k] * rhs[k]
-        rhs[i] /= matrix[i, i]
-    for i in range(size - 1, -1, -1):
-        for k in range(i + 1, size):
-            rhs[i] -= matrix[k, i] * rhs[k]
-        rhs[i] /= matrix[i, i]
-    return True
-
-
-@compiled_exactly
-def _fit(
-    values: NDArray[np.float64],
-    sigma: float,
-    fitted: NDArray[np.float64],
-    normal: NDArray[np.float64],
-    damped: NDArray[np.float64],
-    slope: NDArray[np.float64],
-    step: NDArray[np.float64],
-) -> bool:
-    """Refine left, right, outside and inside intensity by least squares; True if it converged.
-
-    Levenberg-Marquardt on ``b + A (Phi((x - L) / s) - Phi((x - R) / s))`` from 6 s before the left
-    to 6 s behind the right edge, with s fixed.
-    """
-    start = max(0, math.ceil(fitted[0] - _REACH * sigma))
-    stop = min(values.size - 1, math.floor(fitted[1] + _REACH * sigma))
-    if stop - start < 5:
-        return False
-    scale = 1.0 / (_SQRT_2PI * sigma)
-    left, right, low = fitted[0], fitted[1], fitted[2]
-    size = fitted[3] - low
-    damping = 1e-3
-    old_cost = np.inf
-    new_left, new_right, new_low, new_size = left, right, low, size
-    for _ in range(_MAX_STEPS):
-        normal[:] = 0.0
-        slope[:] = 0.0
-        cost = 0.0
-        for x in range(start, stop + 1):
-            u = (x - new_left) / sigma
-            v = (x - new_right) / sigma
-            part = 0.0
-            d_left = d_right = 0.0
-            if abs(u) < _REACH:
-                part += 0.5 * math.erf(u / _SQRT2)
-                d_left = -new_size * scale * math.exp(-0.5 * u * u)
-            else:
-                part += 0.5 if u > 0 else -0.5
-            if abs(v) < _REACH:
-                part -= 0.5 * math.erf(v / _SQRT2)
-                d_right = new_size * scale * math.exp(-0.5 * v * v)
-            else:
-                part -= 0.5 if v > 0 else -0.5
-            r = values[x] - new_low - new_size * part
-            cost += r * r
-            normal[0, 0] += d_left * d_left
-            normal[1, 0] += d_right * d_left
-            normal[1, 1] += d_right * d_right
-            normal[2, 0] += d_left
-            normal[2, 1] += d_right
-            normal[3, 0] += part * d_left
-            normal[3, 1] += part * d_right
-            normal[3, 2] += part
-            normal[3, 3] += part * part
-            slope[0] += r * d_left
-            slope[1] += r * d_right
-            slope[2] += r
-            slope[3] += r * part
-        normal[2, 2] = stop - start + 1
-        if cost <= old_cost:
-            left, right, low, size = new_left, new_right, new_low, new_size
-            damped[:] = normal
-            step[:] = slope
-            old_cost = cost
-            damping *= 0.2
-        else:
-            damping *= 40.0  # divided by five again when the old place is looked at once more
-            new_left, new_right, new_low, new_size = left, right, low, size
-            continue
-        for k in range(4):
-            damped[k, k] *= 1.0 + damping
-        if not _solve(damped, step):
-            return False
-        d_l = min(max(step[0], -_MAX_STEP_PX), _MAX_STEP_PX)
-        d_r = min(max(step[1], -_MAX_STEP_PX), _MAX_STEP_PX)
-        new_left, new_right = left + d_l, right + d_r
-        new_low, new_size = low + step[2], size + step[3]
-        if abs(d_l) + abs(d_r) < 1e-3:
-            if not (new_right > new_left and new_size > 0):
-                return False
-            fitted[0], fitted[1] = new_left, new_right
-            fitted[2], fitted[3] = new_low, new_low + new_size
-            return True
-    return False
-
-
-@compiled_exactly
-def _smoothed(values: NDArray[np.float64], weights: NDArray[np.float64], x: int) -> float:
+def smoothed_at(values: NDArray[np.float64], weights: NDArray[np.float64], x: int) -> float:
     total = values[x] * weights[0]
     last = values.size - 1
     radius = weights.size - 1
@@ -408,6 +50,117 @@ def _smoothed(values: NDArray[np.float64], weights: NDArray[np.float64], x: int)
 
 
 @compiled_exactly
+def _noise_outside(values: NDArray[np.float64], start: float, stop: float) -> float:
+    """Half the mean square difference of neighbouring pixels: the noise, on a slope as well."""
+    first, last = max(0, math.ceil(start)), min(values.size - 1, math.floor(stop))
+    if last - first < 3:
+        return np.nan
+    total = 0.0
+    for x in range(first, last):
+        total += (values[x + 1] - values[x]) ** 2
+    return 0.5 * total / (last - first)
+
+
+@compiled_exactly
+def _median_between(
+    values: NDArray[np.float64],
+    start: float,
+    stop: float,
+    fewest: int,
+    otherwise: float,
+    buffer: NDArray[np.float64],
+) -> float:
+    num = append_zone(values, start, stop, buffer, 0)
+    return median_of(buffer, num) if num >= fewest else otherwise
+
+
+@compiled_exactly
+def _brightness(
+    values: NDArray[np.float64],
+    guide: NDArray[np.float64],
+    sigma_px: float,
+    low: float,
+    high: float,
+    variance: float,
+    num_inside: int,
+) -> float:
+    """Return the brightness inside, which a cell in the middle may have darkened.
+
+    Where the median inside is lower than usual, that beside either edge may still be as usual. A
+    row that is darker as a whole, as in dim light, is so there too.
+    """
+    size = guide[3] - guide[2]
+    if not high < low + size - 3.0 * 1.25 * math.sqrt(variance / num_inside):
+        return high
+    middle = 0.5 * (guide[0] + guide[1])
+    part = (high - low) / size
+    for side in range(2):
+        inward = -1 if side else 1
+        here = brightness_inside(values, guide[side], inward, middle, sigma_px)
+        part = max(part, (here - low) / (guide[4 + side] - guide[2]))
+    return float(low + min(part, 1.0) * size)
+
+
+@compiled_exactly
+def _crossing(
+    values: NDArray[np.float64],
+    weights: NDArray[np.float64],
+    level: float,
+    begin: int,
+    end: int,
+    found: NDArray[np.float64],
+) -> bool:
+    """Go from pixel `begin` to `end` until the smoothed profile rises through a level.
+
+    Written to `found`: the place, and the rise from one pixel to the next.
+    """
+    step = 1 if end > begin else -1
+    outer = smoothed_at(values, weights, begin)
+    for x in range(begin, end, step):
+        inner = smoothed_at(values, weights, x + step)
+        if inner >= level > outer:
+            found[0] = x + step * (level - outer) / (inner - outer)
+            found[1] = inner - outer
+            return True
+        outer = inner
+    return False
+
+
+@compiled_exactly
+def _is_shadowed(
+    values: NDArray[np.float64],
+    guide: NDArray[np.float64],
+    side: int,
+    sigma_px: float,
+    middle: float,
+    low: float,
+    size: float,
+    variance: float,
+) -> bool:
+    """Tell whether the lumen beside an edge is darker than usual though the vessel has not moved.
+
+    A vessel that has moved away from here is bright beyond where its other edge was.
+    """
+    inward = -1 if side else 1
+    usual = (guide[4 + side] - guide[2]) * size / (guide[3] - guide[2])
+    here = brightness_inside(values, guide[side], inward, middle, sigma_px) - low
+    sd = math.sqrt(variance / _NEIGHBOURHOOD_PX)
+    if not here < usual - max(_SHADOW_DEPTH * size, _SHADOW_SDS * sd):
+        return False
+    other = guide[1 - side]
+    if math.isnan(other):
+        return True
+    near = other + inward * 2.0 * sigma_px
+    far = near + inward * _NEIGHBOURHOOD_PX
+    start, stop = max(0, math.ceil(min(near, far))), math.floor(max(near, far))
+    beyond = values[start : stop + 1]
+    if beyond.size == 0:
+        return True
+    sd = math.sqrt(variance / beyond.size)
+    return bool(beyond.mean() < low + max(0.1 * size, 4.0 * sd))
+
+
+@compiled_exactly
 def find_edges(
     profile: NDArray[np.float64],
     guide: NDArray[np.float64],
@@ -415,6 +168,7 @@ def find_edges(
     sigma_px: float,
     per_side: bool,
     refine: bool,
+    spread: NDArray[np.float64],
     edges: NDArray[np.float64],
     is_dim: NDArray[np.bool_],
 ) -> None:
@@ -424,7 +178,7 @@ def find_edges(
     ----------
     profile : ndarray of float64, shape (n, position)
         Profiles, vessel bright; NaN where pixels are missing.
-    guide : ndarray of float64, shape (n, 4)
+    guide : ndarray of float64, shape (n, 6)
         As of `find_guide`, for each profile.
     weights : ndarray of float64, shape (radius + 1,)
         Smoothing kernel from its centre outwards.
@@ -434,107 +188,131 @@ def find_edges(
         Half way is taken for each edge from its own surroundings.
     refine : bool
         Fit a blurred box.
-    edges : ndarray of float64, shape (n, 8)
+    spread : ndarray of float64, shape (2,)
+        Mean square distance of the left and the right edge from the guide; brought up to date.
+    edges : ndarray of float64, shape (n, 10)
         Written: left, right, intensity outside and inside, gradient at the left and the right edge,
-        departure from a blurred box and noise near the edges, both over the contrast. NaN where
-        there is none.
+        departure from a blurred box and noise near the edges, both over the contrast; variance of
+        the edges found in shadows, and how many there are. NaN where there is none.
     is_dim : ndarray of bool, shape (n,)
         Written: the contrast is less than half of the guide's, which was used instead.
     """
     num_columns = profile.shape[1]
     reach = max(5.0, 3.0 * sigma_px)
+    gap = 2.0 * sigma_px
     buffer = np.empty(2 * num_columns + 4)
     normal, damped = np.empty((4, 4)), np.empty((4, 4))
     slope, step, fitted = np.empty(4), np.empty(4), np.empty(4)
-    found = np.empty(2)
+    found, shadow = np.empty(2), np.empty(3)
+    low, high, rest_in_shadow = np.empty(2), np.empty(2), np.empty(2)
     for i in range(profile.shape[0]):
-        values = profile[i]
+        values, here = profile[i], guide[i]
         edges[i] = np.nan
         is_dim[i] = False
-        guess_left, guess_right = guide[i, 0], guide[i, 1]
-        guess_size = guide[i, 3] - guide[i, 2]
-        if not guess_size > 0:
+        left, right = here[0], here[1]
+        usual_size = here[3] - here[2]
+        if not usual_size > 0:
             continue
-        has_left, has_right = not math.isnan(guess_left), not math.isnan(guess_right)
-        inner_left = guess_left + 1.5 * sigma_px if has_left else 0.0
-        inner_right = guess_right - 1.5 * sigma_px if has_right else num_columns - 1.0
-        gap = 2.0 * sigma_px
+        inner_left = 0.0 if math.isnan(left) else left + 1.5 * sigma_px
+        inner_right = num_columns - 1.0 if math.isnan(right) else right - 1.5 * sigma_px
         middle = 0.5 * (inner_left + inner_right)
+        far_left, near_left = left - gap - _OUTSIDE_PX, left - gap
+        near_right, far_right = right + gap, right + gap + _OUTSIDE_PX
+        variance = math.nan
+        if not math.isnan(left):
+            variance = _noise_outside(values, far_left, near_left)
+        if math.isnan(variance) and not math.isnan(right):
+            variance = _noise_outside(values, near_right, far_right)
+        if math.isnan(variance):
+            variance = 0.0
 
-        low_left = low_right = guide[i, 2]
-        high_left = high_right = guide[i, 3]
+        low[:] = here[2]
+        high[:] = here[3]
         if per_side:
-            num = 0
-            if has_left:
-                num = _zone(values, guess_left - gap - _OUTSIDE_PX, guess_left - gap, buffer, 0)
-            if num >= 4:
-                low_left = _median(buffer, num)
-            num = 0
-            if has_right:
-                num = _zone(values, guess_right + gap, guess_right + gap + _OUTSIDE_PX, buffer, 0)
-            if num >= 4:
-                low_right = _median(buffer, num)
-            num = _zone(values, inner_left, middle, buffer, 0)
-            if num >= 3:
-                high_left = _median(buffer, num)
-            num = _zone(values, middle, inner_right, buffer, 0)
-            if num >= 3:
-                high_right = _median(buffer, num)
+            if not math.isnan(left):
+                low[0] = _median_between(values, far_left, near_left, 4, here[2], buffer)
+            if not math.isnan(right):
+                low[1] = _median_between(values, near_right, far_right, 4, here[2], buffer)
+            high[0] = _median_between(values, inner_left, middle, 3, here[3], buffer)
+            high[1] = _median_between(values, middle, inner_right, 3, here[3], buffer)
         else:
             num = 0
-            if has_left:
-                num = _zone(values, guess_left - gap - _OUTSIDE_PX, guess_left - gap, buffer, num)
-            if has_right:
-                num = _zone(values, guess_right + gap, guess_right + gap + _OUTSIDE_PX, buffer, num)
+            if not math.isnan(left):
+                num = append_zone(values, far_left, near_left, buffer, num)
+            if not math.isnan(right):
+                num = append_zone(values, near_right, far_right, buffer, num)
             if num >= 4:
-                low_left = low_right = _median(buffer, num)
-            num = _zone(values, inner_left, inner_right, buffer, 0)
+                low[:] = median_of(buffer, num)
+            num = append_zone(values, inner_left, inner_right, buffer, 0)
             if num >= 5:
-                high_left = high_right = _median(buffer, num)
-        if high_left - low_left < 0.5 * guess_size:
-            high_left = low_left + guess_size
-            is_dim[i] = True
-        if high_right - low_right < 0.5 * guess_size:
-            high_right = low_right + guess_size
-            is_dim[i] = True
-
+                bright = median_of(buffer, num)
+                high[:] = _brightness(values, here, sigma_px, low[0], bright, variance, num)
         for side in range(2):
-            guess = guess_right if side else guess_left
+            if high[side] - low[side] < 0.5 * usual_size:
+                high[side] = low[side] + usual_size
+                is_dim[i] = True
+        mean_low, mean_high = 0.5 * (low[0] + low[1]), 0.5 * (high[0] + high[1])
+        size = mean_high - mean_low
+
+        num_shadowed = 0
+        rest_in_shadow[:] = np.nan
+        edges[i, 8] = 0.0
+        for side in range(2):
+            guess = here[side]
             if math.isnan(guess):
                 continue
-            outward = 1 if side else -1
-            low = low_right if side else low_left
-            high = high_right if side else high_left
-            level = low + 0.5 * (high - low)
+            inward = -1 if side else 1
+            level = 0.5 * (low[side] + high[side])
             begin = max(0, math.ceil(guess - reach) - 1)
             end = min(num_columns - 1, math.floor(guess + reach) + 1)
-            x = end if side else begin
-            stop = begin if side else end
-            outer = _smoothed(values, weights, x)
-            while x != stop:
-                inner = _smoothed(values, weights, x - outward)
-                if inner >= level > outer:
-                    edges[i, side] = x - outward * (level - outer) / (inner - outer)
-                    edges[i, 4 + side] = inner - outer
-                    break
-                outer = inner
-                x -= outward
-        low, high = 0.5 * (low_left + low_right), 0.5 * (high_left + high_right)
-        edges[i, 2], edges[i, 3] = low, high
+            if side:
+                begin, end = end, begin
+            if _crossing(values, weights, level, begin, end, found):
+                edges[i, side], edges[i, 4 + side] = found[0], found[1]
+            if not _is_shadowed(values, here, side, sigma_px, middle, mean_low, size, variance):
+                if not math.isnan(edges[i, side]):
+                    square = min((edges[i, side] - guess) ** 2, 9.0 * spread[side])
+                    spread[side] += _FORGOTTEN * (square - spread[side])
+                    spread[side] = max(spread[side], _LEAST_SPREAD)
+                continue
+            crossing = edges[i, side]
+            if math.isnan(crossing) and (middle - end) * inward > 0:
+                is_farther = _crossing(values, weights, level, end, int(middle), found)
+                crossing = found[0] if is_farther else math.nan
+            if measure_in_shadow(
+                values,
+                guess,
+                spread[side],
+                crossing,
+                inward,
+                middle,
+                low[side],
+                size,
+                sigma_px,
+                variance,
+                shadow,
+            ):
+                edges[i, side] = shadow[0]
+                edges[i, 8] += shadow[1]
+                rest_in_shadow[side] = shadow[2]
+                num_shadowed += 1
+        edges[i, 9] = num_shadowed
+        edges[i, 2], edges[i, 3] = mean_low, mean_high
         left, right = edges[i, 0], edges[i, 1]
         if math.isnan(left) or math.isnan(right):
             continue
         if right <= left:
             edges[i, 0] = edges[i, 1] = np.nan
             continue
-        if refine and not is_dim[i]:
-            fitted[0], fitted[1], fitted[2], fitted[3] = left, right, low, high
-            is_fit = _fit(values, sigma_px, fitted, normal, damped, slope, step)
+        if refine and not is_dim[i] and num_shadowed == 0:
+            fitted[0], fitted[1], fitted[2], fitted[3] = left, right, mean_low, mean_high
+            is_fit = fit_box(values, sigma_px, fitted, normal, damped, slope, step)
             if is_fit and abs(fitted[0] - left) < 2.0 and abs(fitted[1] - right) < 2.0:
-                left, right, low, high = fitted[0], fitted[1], fitted[2], fitted[3]
-                edges[i, 0], edges[i, 1], edges[i, 2], edges[i, 3] = left, right, low, high
-        _departures(values, left, right, low, high, sigma_px, found)
-        edges[i, 6], edges[i, 7] = found[0] / (high - low), found[1] / (high - low)
+                left, right, mean_low, mean_high = fitted[0], fitted[1], fitted[2], fitted[3]
+                edges[i, :4] = fitted
+                size = mean_high - mean_low
+        compare_box(values, left, right, mean_low, mean_high, sigma_px, rest_in_shadow, found)
+        edges[i, 6], edges[i, 7] = found[0] / size, found[1] / size
 
 
 @compiled_exactly
@@ -547,7 +325,7 @@ def find_walls(smooth: NDArray[np.float64], center_px: float, edges: NDArray[np.
         Smoothed profiles.
     center_px : float
         A place inside the vessel.
-    edges : ndarray of float64, shape (n, 8)
+    edges : ndarray of float64, shape (n, 10)
         Written as by `find_edges`; the gradient is the height of the wall over the middle.
     """
     num_columns = smooth.shape[1]
@@ -571,26 +349,3 @@ def find_walls(smooth: NDArray[np.float64], center_px: float, edges: NDArray[np.
                 edges[i, 4 + side] = peak - values[center]
         edges[i, 2] = lowest
         edges[i, 3] = values.max()
-
-
-@compiled_exactly
-def running_median(values: NDArray[np.float64], half: int, medians: NDArray[np.float64]) -> None:
-    """Median of the finite values up to `half` places away; NaN where there is none."""
-    size = values.size
-    kept = np.empty(2 * half + 2)
-    num = 0
-    for i in range(-half, size):
-        entering, leaving = i + half, i - half - 1
-        if leaving >= 0 and not math.isnan(values[leaving]):
-            k = np.searchsorted(kept[:num], values[leaving])
-            for j in range(k, num - 1):
-                kept[j] = kept[j + 1]
-            num -= 1
-        if entering < size and not math.isnan(values[entering]):
-            k = np.searchsorted(kept[:num], values[entering])
-            for j in range(num, k, -1):
-                kept[j] = kept[j - 1]
-            kept[k] = values[entering]
-            num += 1
-        if i >= 0:
-            medians[i] = 0.5 * (kept[(num - 1) // 2] + kept[num // 2]) if num else np.nan

@@ -44,7 +44,7 @@ class EdgeQuality:
         Departure from the running median over the largest ordinary one, and excess of the residual
         near the edges over the usual one; above 1 is suspicious.
     score : ndarray of float64, shape (n,)
-        ``1 / (1 + (temporal + shape)**2)``; 0 without a diameter.
+        ``1 / (1 + temporal**2 + shape**2)``; 0 without a diameter.
     reason : ndarray of int, shape (n,)
         Index into `REASONS`.
     left, right : ndarray of float64, shape (n,)
@@ -95,24 +95,21 @@ def judge_edges(
     ``temporal > 1``: a Hampel filter whose scale is that of the whole trace.
     """
     # Imported here because numba takes half a second to import.
-    from napari_bloodflow.analysis.kernels._edges_guided_numba import running_median
+    from napari_bloodflow.analysis.kernels._vessel_guide_numba import running_median
 
     diameter = right - left
     has_diameter = np.isfinite(diameter)
     half = min(window_rows // 2, diameter.size)
 
-    def usual(values: NDArray[np.float64]) -> NDArray[np.float64]:
-        medians = np.empty(values.size)
-        running_median(np.where(has_diameter, values, np.nan), half, medians)
-        return medians
-
-    change = np.abs(diameter - usual(diameter))
+    usual = np.empty(diameter.size)
+    running_median(np.where(has_diameter, diameter, np.nan), half, usual)
+    change = np.abs(diameter - usual)
     temporal = change / (_ORDINARY * max(_MAD_TO_SD * _median(change), _LEAST_SPREAD_PX))
     shape = np.zeros(diameter.size)
     if (typical := _median(residual)) > 0:
         shape = np.fmax(residual / typical - 1.0, 0.0)
     shape[~has_diameter] = np.nan
-    score = np.where(has_diameter, 1.0 / (1.0 + (temporal + shape) ** 2), 0.0)
+    score = np.where(has_diameter, 1.0 / (1.0 + temporal**2 + shape**2), 0.0)
 
     is_jump = temporal > 1
     reason = np.full(diameter.size, _OK)
@@ -127,10 +124,18 @@ def judge_edges(
     ):
         reason[chosen] = why
     smooth_left, smooth_right = (np.where(has_diameter, edge, np.nan) for edge in (left, right))
-    if is_jump.any():
-        smooth_left = np.where(is_jump, usual(smooth_left), smooth_left)
-        smooth_right = np.where(is_jump, usual(smooth_right), smooth_right)
+    jumps = np.flatnonzero(is_jump)
+    smooth_left[jumps], smooth_right[jumps] = (
+        _medians_around(edge, jumps, half) for edge in (smooth_left, smooth_right)
+    )
     return EdgeQuality(temporal, shape, score, reason, smooth_left, smooth_right, is_jump)
+
+
+def _medians_around(
+    values: NDArray[np.float64], rows: NDArray[np.int64], half: int
+) -> NDArray[np.float64]:
+    around = (values[max(0, row - half) : row + half + 1] for row in rows.tolist())
+    return np.array([_median(window) for window in around])
 
 
 def _median(values: NDArray[np.float64]) -> float:

@@ -5,6 +5,9 @@ connected part above half way. In each profile an edge is then sought near the g
 outside inwards, and interpolated between two pixels, so that a neighbouring vessel or a red cell in
 the lumen is not taken for it. Where the guide's edge leaves the line there is none.
 
+Where a cell darkens the lumen beside an edge there is no half way. There the edge is fitted with
+the light that is left, and weighed with the guide: the less light, the more the guide counts.
+
 An optional least-squares fit of a blurred box refines both edges; it does better for vessels a few
 blurs wide.
 """
@@ -40,7 +43,11 @@ _MAX_BLUR_PX = 50.0
 
 # A pixel counts as clipped if it has the extreme value of the image, which then is common.
 _COMMON = 1e-3
+_FEWEST = 16
 _CLIPPED_PART = 0.02
+# From row to row noise changes most pixels, a vessel that moves only those at its edges.
+_CHANGED_PART = 0.5
+_BITS = (8, 10, 12, 14, 16)  # of detectors
 
 # Standard deviation of the diameter over that of an ideal fit in even noise: photon noise is
 # uneven, and the noise shifts half way itself. By simulation, see benchmarks/diameter_accuracy.py.
@@ -90,7 +97,8 @@ class GuidedRows:
     left, right : ndarray of float64, shape (n,)
         Edges in pixels; NaN where there is none.
     sd : ndarray of float64, shape (n,)
-        Standard deviation of ``right - left`` by the noise near the edges, pixels.
+        Standard deviation of ``right - left`` by the noise near the edges, pixels; in shadows by
+        the spread of the places where the edge fits.
     low, high : ndarray of float64, shape (n,)
         Intensity outside and inside the vessel.
     total : ndarray of float64, shape (n,)
@@ -99,9 +107,10 @@ class GuidedRows:
         Gradient at the edges, intensity per pixel.
     residual : ndarray of float64, shape (n,)
         Root mean square departure from a blurred box near the edges, over the contrast.
-    is_dim, is_clipped, is_missing : ndarray of bool, shape (n,)
+    is_dim, is_clipped, is_missing, is_shadowed : ndarray of bool, shape (n,)
         The contrast is less than half of that around; part of the lumen has the extreme value of
-        the image; pixels are missing, or the profile is flat.
+        the image; pixels are missing, or the profile is flat; a cell darkens the lumen beside an
+        edge.
     """
 
     left: NDArray[np.float64]
@@ -116,6 +125,7 @@ class GuidedRows:
     is_dim: NDArray[np.bool_]
     is_clipped: NDArray[np.bool_]
     is_missing: NDArray[np.bool_]
+    is_shadowed: NDArray[np.bool_]
 
 
 def edge_sigma_px(blur_px: float) -> float:
@@ -157,13 +167,14 @@ def iter_guided_edges(image: NDArray[Any], settings: GuidedSettings) -> Iterator
 def _iterate(image: NDArray[Any], settings: GuidedSettings) -> Iterator[GuidedRows]:
     # Imported here because numba takes half a second to import.
     from napari_bloodflow.analysis.kernels import _edges_guided_numba as compiled
+    from napari_bloodflow.analysis.kernels import _vessel_guide_numba as guiding
 
     num_rows, num_columns = image.shape
     sign = -1.0 if settings.dark else 1.0
     sigma = edge_sigma_px(settings.blur_px)
     smoothing = _gaussian(_SMOOTH_WALL_PX if settings.wall else _SMOOTH_PX)
     num_blocks = max(1, num_rows // _BLOCK_ROWS)
-    guide = np.empty((num_blocks, 4))
+    guide = np.empty((num_blocks, 6))
     extreme = _Extreme(sign)
     average = np.zeros(num_columns)
     step = max(8, 2 * CHUNK_PIXELS // (_BLOCK_ROWS * num_columns))
@@ -173,15 +184,16 @@ def _iterate(image: NDArray[Any], settings: GuidedSettings) -> Iterator[GuidedRo
         around = slice(max(0, start - _BLOCKS // 2), min(num_blocks, stop + _BLOCKS // 2))
         blocks = sign * _block_means(image, around, num_blocks, extreme)
         medians = np.empty((stop - start, num_columns))
-        compiled.median_blocks(blocks, start - around.start, _BLOCKS // 2, medians)
+        guiding.combine_blocks(blocks, start - around.start, _BLOCKS // 2, medians)
         average += np.nan_to_num(medians).sum(axis=0)
         smooth = np.empty_like(medians)
-        compiled.smooth_rows(medians, _gaussian(_SMOOTH_PX), smooth)
+        guiding.smooth_rows(medians, _gaussian(_SMOOTH_PX), smooth)
         darkest = np.sort(smooth, axis=1)[:, : max(1, num_columns // 4)].mean(axis=1)
         darkest[np.isnan(smooth).any(axis=1)] = np.nan
-        compiled.find_guide(smooth, darkest, sigma, guide[start:stop])
+        guiding.find_guide(smooth, darkest, sigma, guide[start:stop])
         yield nothing
     gain = _noise_gain(sigma)
+    spread = np.ones(2)  # px squared; soon replaced by what is found
     block_centers = np.arange(num_blocks) * _BLOCK_ROWS + (min(_BLOCK_ROWS, num_rows) - 1) / 2
     clip_value = extreme.clip_value(image.size)
 
@@ -193,22 +205,33 @@ def _iterate(image: NDArray[Any], settings: GuidedSettings) -> Iterator[GuidedRo
         total = sign * profile.sum(axis=1)
         near = np.stack([np.interp(centers, block_centers, column) for column in guide.T], axis=1)
         near[np.isnan(total)] = np.nan
-        edges = np.empty((centers.size, 8))
+        edges = np.empty((centers.size, 10))
         is_dim = np.zeros(centers.size, bool)
         if settings.wall:
             smooth = np.empty_like(profile)
-            compiled.smooth_rows(profile, smoothing, smooth)
+            guiding.smooth_rows(profile, smoothing, smooth)
             compiled.find_walls(smooth, _center_of(average), edges)
             edges[np.isnan(total)] = np.nan
         else:
             compiled.find_edges(
-                profile, near, smoothing, sigma, settings.per_side, settings.refine, edges, is_dim
+                profile,
+                near,
+                smoothing,
+                sigma,
+                settings.per_side,
+                settings.refine,
+                spread,
+                edges,
+                is_dim,
             )
-        left, right, low, high, strength_left, strength_right, residual, noise = edges.T
+        left, right, low, high, strength_left, strength_right, residual, noise = edges.T[:8]
+        variance_in_shadow, num_shadowed = edges.T[8:]
+        # both edges together; each has half of the variance
+        in_light = _EXCESS * noise * np.interp(right - left, *gain)
         yield GuidedRows(
             left=left,
             right=right,
-            sd=_EXCESS * noise * np.interp(right - left, *gain),
+            sd=np.sqrt(in_light**2 * (1 - 0.5 * num_shadowed) + variance_in_shadow),
             low=sign * low,
             high=sign * high,
             total=total,
@@ -218,6 +241,7 @@ def _iterate(image: NDArray[Any], settings: GuidedSettings) -> Iterator[GuidedRo
             is_dim=is_dim,
             is_clipped=_clipped(image[centers], left, right, clip_value),
             is_missing=np.isnan(low),
+            is_shadowed=num_shadowed > 0,
         )
 
 
@@ -228,6 +252,9 @@ class _Extreme:
         self._sign = sign
         self._value = -math.inf
         self._count = 0
+        self._num_compared = 0
+        self._num_changed = 0
+        self._is_whole = False
 
     def look_at(self, pixels: NDArray[Any]) -> None:
         """Take more pixels into account."""
@@ -236,15 +263,29 @@ class _Extreme:
             if self._sign > 0
             else np.fmin.reduce(pixels, axis=None)
         )
+        self._is_whole = pixels.dtype.kind == "u"
         value = self._sign * float(best)
         if value > self._value:
             self._value, self._count = value, 0
         if value == self._value:
             self._count += int(np.count_nonzero(pixels == best))
+        # one pair of neighbouring rows in every block tells whether there is noise
+        earlier, later = pixels[:-1:_BLOCK_ROWS], pixels[1::_BLOCK_ROWS]
+        is_compared = (earlier != best) & (later != best)
+        self._num_compared += int(np.count_nonzero(is_compared))
+        self._num_changed += int(np.count_nonzero(is_compared & (earlier != later)))
 
     def clip_value(self, num_pixels: int) -> float | None:
-        """Return the value if it is so common that the image must be clipped there."""
-        return self._sign * self._value if self._count > _COMMON * num_pixels else None
+        """Return the value if it is so common that the image must be clipped there.
+
+        Without noise the plateau of a vessel has one value, so that its being common tells nothing,
+        unless it is the last value that a detector has.
+        """
+        is_common = self._count > max(_COMMON * num_pixels, _FEWEST)
+        has_noise = self._num_changed > _CHANGED_PART * self._num_compared
+        value = self._sign * self._value
+        is_last = self._is_whole and (value == 0 or math.log2(value + 1) in _BITS)
+        return value if is_common and (has_noise or is_last) else None
 
 
 def _block_means(
@@ -316,4 +357,4 @@ def _noise_gain(sigma_px: float) -> tuple[NDArray[np.float64], NDArray[np.float6
 
 def _empty_rows() -> GuidedRows:
     numbers, flags = np.empty(0), np.empty(0, bool)
-    return GuidedRows(*(numbers,) * 9, *(flags,) * 3)
+    return GuidedRows(*(numbers,) * 9, *(flags,) * 4)
