@@ -224,6 +224,10 @@ def features(windows: LagWindows, window_width: int, num_columns: int) -> NDArra
         slow = np.log(moved * window_width)
         fast = np.log(moved / num_columns)
         snr = np.log(np.clip(windows.snr, 0.5, 20.0))
+        deviation = _log_part(windows.deviation_px, moved)
+        shift = _log_part(np.abs(windows.faster_px), moved)
+        either = 0.5 * np.logaddexp(2 * deviation, 2 * sigma + 1.0)
+        parts = np.log(np.clip(np.nan_to_num(windows.parts, nan=1.0), 1.0, 100.0))
         # Logarithms of the lags that can be used, and of what lines in succession share.
         usable = np.log(np.clip(num_columns / moved, 1.0, window_width))
         shared = np.log(np.clip(1.0 - moved / num_columns, 0.1, 1.0))
@@ -239,7 +243,20 @@ def features(windows: LagWindows, window_width: int, num_columns: int) -> NDArra
     columns += [shared, shared**2, shared * noise, shared * sigma]
     columns += [snr * noise, snr * sigma, snr * fast, snr * decay]
     columns += [drop, drop**2, drop * noise, drop * slow, drop * fast, drop * sigma]
+    columns += [deviation, deviation**2, deviation * sigma, deviation * noise, deviation * slow]
+    columns += [deviation * fast, deviation * decay, deviation * usable, deviation * lead]
+    columns += [either, either**2, either * slow, either * fast, either * noise]
+    columns += [parts, parts**2, parts * deviation, parts * sigma, parts * either]
+    columns += [shift, shift**2, shift * sigma, shift * deviation]
+    leveled = np.nan_to_num(windows.leveled)
+    columns += [leveled, leveled * sigma, leveled * deviation, leveled * either]
+    columns += [leveled * decay, leveled * noise, leveled * slow, leveled * fast]
     return np.column_stack([np.ones_like(sigma), *columns])
+
+
+def _log_part(px: NDArray[np.float64], moved: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Logarithm of a part of the speed; large where it is not known."""
+    return np.asarray(np.log(np.clip(np.nan_to_num(px / moved, nan=10.0), 1e-5, 10.0)))
 
 
 def slow_features(windows: LagWindows, window_width: int) -> NDArray[np.float64]:
@@ -264,7 +281,10 @@ def slow_features(windows: LagWindows, window_width: int) -> NDArray[np.float64]
         noise = np.log(np.clip(1.0 - r, 1e-5, 1.0))
         lead = np.clip(windows.correlation - windows.second_correlation, -0.5, 1.0)
         snr = np.log(np.clip(windows.snr, 0.5, 20.0))
+        deviation = _log_part(windows.deviation_px, np.full(sigma.size, 1.0 / window_width))
+        shift = _log_part(np.abs(windows.faster_px), np.full(sigma.size, 1.0 / window_width))
     columns = [sigma, noise, lead, snr, sigma**2, noise**2, lead**2, sigma * noise, sigma * lead]
+    columns += [deviation, deviation**2, deviation * sigma, deviation * noise, shift, shift**2]
     return np.column_stack([np.ones_like(sigma), *columns])
 
 
