@@ -2,7 +2,7 @@
 
 The training set holds records of every suite and of random mixtures of all difficulties, drawn from
 seeds of their own. It takes some minutes. Paste what is printed into
-``analysis/kernels/lag_confidence.py``.
+``analysis/kernels/_lag_confidence_constants.py``.
 
     python benchmarks/fit_velocity_confidence.py
 """
@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import dataclasses
 import math
+import textwrap
 from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
@@ -284,10 +285,17 @@ def fit(data: Training, *, is_slow: bool) -> tuple[NDArray[np.float64], NDArray[
 
 def report(moving: Training, slow: Training) -> None:
     """Fit both sets and print the constants."""
-    for prefix, data in (("", moving), ("_SLOW", slow)):
+    for prefix, data in (("", moving), ("SLOW_", slow)):
         odds, width = fit(data, is_slow=bool(prefix))
-        for name, values in ((f"{prefix}_LOG_ODDS", odds), (f"{prefix}_LOG_WIDTH", width)):
-            print(f"{name} = np.array([{', '.join(f'{v:.6g}' for v in values)}])")
+        for name, values in ((f"{prefix}LOG_ODDS", odds), (f"{prefix}LOG_WIDTH", width)):
+            text = textwrap.fill(
+                ", ".join(f"{v:.6g}" for v in values) + ",",
+                96,
+                initial_indent="    ",
+                subsequent_indent="    ",
+                break_on_hyphens=False,
+            )
+            print(f"{name} = np.array([\n{text}\n])")
 
 
 def main() -> None:
