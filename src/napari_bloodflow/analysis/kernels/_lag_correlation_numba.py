@@ -386,6 +386,8 @@ def measure_batch(
         decay,
         second[:num_windows],
         snr[:num_windows],
-        *parts.T,
+        parts[:, 0],
+        parts[:, 1],
+        parts[:, 2],
         state,
     )

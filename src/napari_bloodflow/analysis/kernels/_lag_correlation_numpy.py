@@ -116,7 +116,10 @@ def measure_batch(
     decay = _decay(correlation, energy, plan, np.nan_to_num(v))
     parts = np.empty((num_windows, 3))
     compare_parts(smooth, state, plan.step, plan.num_columns, part_px, v, parts)
-    return RawPeaks(v, r, curvature, mean_energy, decay, second, snr, *parts.T, state)
+    faster, deviation, number = parts.T
+    return RawPeaks(
+        v, r, curvature, mean_energy, decay, second, snr, faster, deviation, number, state
+    )
 
 
 def _smooth_lines(

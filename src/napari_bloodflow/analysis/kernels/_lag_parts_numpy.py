@@ -28,9 +28,8 @@ def compare_parts(
         found[window] = math.nan
         if not math.isnan(v):
             kept = np.flatnonzero(state[top : top + 4 * step] == 0)
-            found[window] = _compare(
-                lines[top + kept], kept - 0.5 * (4 * step - 1), num_columns, part_px, v, 2 * step
-            )
+            time = kept.astype(np.float64) - 0.5 * (4 * step - 1)
+            found[window] = _compare(lines[top + kept], time, num_columns, part_px, v, 2 * step)
 
 
 def _compare(
