@@ -96,6 +96,17 @@ def test_a_standing_pattern_is_no_flow(background: Any) -> None:
     np.testing.assert_allclose(found.displacement_px, 1.5, rtol=0.05)
 
 
+@pytest.mark.parametrize("engine", ENGINES)
+def test_cells_that_differ_in_speed_are_seen(engine: Any) -> None:
+    alike = streaks(3000, 128, 2.0, 4).astype(float)
+    other = streaks(3000, 128, 2.2, 5).astype(float)
+    options = LagOptions(64)
+    one = lag_velocity(alike, options, engine=engine)
+    both = lag_velocity(alike + other, options, engine=engine)
+    assert np.median(both.deviation_px) > 5 * np.median(one.deviation_px)
+    assert np.median(both.displacement_px) == pytest.approx(2.1, rel=0.02)
+
+
 def test_flicker_of_whole_lines_and_lost_lines_do_little() -> None:
     clean = streaks(4000, 96, 4.0, 6)
     rng = np.random.default_rng(6)
@@ -124,7 +135,7 @@ def test_both_engines_give_the_same_numbers(shape: tuple[int, int], window: int)
     np.testing.assert_allclose(
         plain.displacement_px[clear], compiled.displacement_px[clear], rtol=1e-4, atol=1e-5
     )
-    for name in ("correlation", "second_correlation", "snr", "curvature"):
+    for name in ("correlation", "second_correlation", "snr", "curvature", "deviation_px", "parts"):
         np.testing.assert_allclose(
             getattr(plain, name)[clear], getattr(compiled, name)[clear], rtol=2e-3, atol=1e-4
         )

@@ -20,6 +20,7 @@ from napari_bloodflow.analysis.kernels._lag_lines_numba import (
     prepare_lines,
     record_sums,
 )
+from napari_bloodflow.analysis.kernels._lag_parts_numba import compare_parts
 from napari_bloodflow.analysis.kernels._lag_peaks_numba import LANES, refine_peaks, search_peaks
 from napari_bloodflow.analysis.kernels._lag_plan import FLOOR, HALO, LagPlan, RawPeaks
 
@@ -286,6 +287,7 @@ def measure_batch(
     kernel: NDArray[np.float32],
     excess: NDArray[np.float32],
     allowed: NDArray[np.bool_],
+    part_px: int,
 ) -> RawPeaks:
     """Measure consecutive windows, one block apart; see `prepare_lines` for the arguments.
 
@@ -301,6 +303,8 @@ def measure_batch(
         See `prepare_lines`.
     allowed : ndarray of bool, shape (nodes,)
         Nodes of the speed grid among which to search.
+    part_px : int
+        See `compare_parts`.
 
     Returns
     -------
@@ -329,7 +333,7 @@ def measure_batch(
         tails_sq,
         state,
     )
-    transform = rfft(padded, axis=1, overwrite_x=True)
+    transform = rfft(padded, axis=1)
     spectra = np.empty((lanes, plan.num_lags, 2 * transform.shape[1]), np.float32)
     correlation_spectra(
         np.ascontiguousarray(transform.real),
@@ -372,6 +376,18 @@ def measure_batch(
         peak,
     )
     v, r, curvature, mean_energy, decay = peak.T
+    parts = np.empty((num_windows, 3))
+    compare_parts(padded, state, plan.step, plan.num_columns, part_px, peak[:, 0].copy(), parts)
     return RawPeaks(
-        v, r, curvature, mean_energy, decay, second[:num_windows], snr[:num_windows], state
+        v,
+        r,
+        curvature,
+        mean_energy,
+        decay,
+        second[:num_windows],
+        snr[:num_windows],
+        parts[:, 0],
+        parts[:, 1],
+        parts[:, 2],
+        state,
     )

@@ -13,6 +13,7 @@ import numpy as np
 from scipy.fft import fft, ifft, irfft, next_fast_len, rfft
 from scipy.sparse import csr_array
 
+from napari_bloodflow.analysis.kernels._lag_parts_numpy import compare_parts
 from napari_bloodflow.analysis.kernels._lag_plan import (
     DETECTION_KAPPA,
     FLOOR,
@@ -100,6 +101,7 @@ def measure_batch(
     kernel: NDArray[np.float32],
     excess: NDArray[np.float32],
     allowed: NDArray[np.bool_],
+    part_px: int,
 ) -> RawPeaks:
     """Measure consecutive windows, one block apart; see the compiled function."""
     state = _line_states(lines)
@@ -112,7 +114,12 @@ def measure_batch(
     peak = _refine(correlation, energy, plan, best)
     v, r, curvature, mean_energy = peak
     decay = _decay(correlation, energy, plan, np.nan_to_num(v))
-    return RawPeaks(v, r, curvature, mean_energy, decay, second, snr, state)
+    parts = np.empty((num_windows, 3))
+    compare_parts(smooth, state, plan.step, plan.num_columns, part_px, v, parts)
+    faster, deviation, number = parts.T
+    return RawPeaks(
+        v, r, curvature, mean_energy, decay, second, snr, faster, deviation, number, state
+    )
 
 
 def _smooth_lines(

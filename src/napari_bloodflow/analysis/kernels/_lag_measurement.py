@@ -49,6 +49,15 @@ _STILL_PX = 1.5
 
 _RUNNING_WINDOWS = 16
 
+# Part of the step to the least squares of the pattern as a whole that is taken: noise is part of
+# the pattern too, so the full step is too long. The most, as displacement over the usable lines.
+_STEP = 0.75
+_MOST_STEP_PX = 1.0
+
+# Parts of the pattern are about as long as a cell, which is some times what lines are smoothed by.
+_PART_SMOOTHINGS = 8
+_LEAST_PART_PX = 8
+
 # A record is added up in at least so many parts, if it is long enough, of at most so many lines.
 _RECORD_PARTS = 8
 _PART_LINES = 2048
@@ -84,6 +93,17 @@ class LagWindows:
     snr : ndarray of float64
         Standard deviation of the Radon projection along the peak over its mean over all slopes,
         from the correlations.
+    faster_px : ndarray of float64
+        By how much the pattern is faster by least squares than the peak, px/line. Most of it is
+        part of the speed.
+    deviation_px : ndarray of float64
+        Standard deviation of the speed from how far parts of the pattern disagree, px/line. Unlike
+        `sigma_rel` it grows where cells differ in speed.
+    parts : ndarray of float64
+        Effective number of these parts.
+    leveled : ndarray of float64
+        1 where the mean of each line was taken away, because the brightness of whole lines changes
+        much; else 0.
     reason : ndarray of str
         ``"ok"``, ``"flat"``, ``"too_few_lines"``, ``"too_narrow"``, ``"aliased"``,
         ``"too_slow_for_window"``, ``"nan_pixels"`` or ``"out_of_limits"``.
@@ -97,6 +117,10 @@ class LagWindows:
     z: NDArray[np.float64]
     decay: NDArray[np.float64]
     snr: NDArray[np.float64]
+    faster_px: NDArray[np.float64]
+    deviation_px: NDArray[np.float64]
+    parts: NDArray[np.float64]
+    leveled: NDArray[np.float64]
     reason: NDArray[np.str_]
 
 
@@ -190,6 +214,7 @@ class Measurement:
         self._engine = _engine(engine)
         self._plan = make_plan(options.window_width, image.shape[1], options.min_overlap_px)
         self._allowed = _allowed_nodes(self._plan.speed, options)
+        self._part_px = max(_LEAST_PART_PX, round(_PART_SMOOTHINGS * options.smoothing_px))
         self.set_statistics([(*np.zeros((3, image.shape[1])), np.zeros(7))])
         table = self._plan.num_lags * self._plan.fft_size * np.dtype(np.float32).itemsize
         groups = max(1, min(_MOST_WINDOWS, _TABLE_BYTES // table) // _GROUP)
@@ -234,6 +259,7 @@ class Measurement:
             self._kernel,
             self._excess,
             self._allowed,
+            self._part_px,
         )
         return LagChunk(start, self._windows(raw, quarters))
 
@@ -255,9 +281,12 @@ class Measurement:
 
     def _windows(self, raw: RawPeaks, quarters: int) -> LagWindows:
         plan, options = self._plan, self._options
+        # The largest step is one that does not leave the peak.
+        usable = np.minimum(plan.num_lags, plan.reach / np.maximum(np.abs(raw.speed), 1e-9))
+        step = np.clip(_STEP * np.nan_to_num(raw.faster) * usable, -_MOST_STEP_PX, _MOST_STEP_PX)
         constant = _per_window(raw.line_state == 1, plan, quarters)
         broken = _per_window(raw.line_state == 2, plan, quarters)
-        speed = raw.speed
+        speed = raw.speed + step / usable
         size = np.abs(speed)
         low, high = options.speed_limits_px
         # Cells that stand still may seem to move a little in either direction.
@@ -306,6 +335,10 @@ class Measurement:
             z=z[every],
             decay=np.where(known, raw.decay, np.nan)[every],
             snr=np.where(known, raw.snr, np.nan)[every],
+            faster_px=np.where(known, raw.faster, np.nan)[every],
+            deviation_px=np.where(known, raw.deviation, np.nan)[every],
+            parts=np.where(known, raw.parts, np.nan)[every],
+            leveled=np.where(known, float(self._statistics.has_flicker), np.nan)[every],
             reason=reason[every],
         )
 

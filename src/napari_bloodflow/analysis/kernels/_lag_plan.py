@@ -135,6 +135,9 @@ class RawPeaks(NamedTuple):
         Largest coefficient away from the peak, on the grid.
     snr : ndarray of float64, shape (windows,)
         Standard deviation of the projection along the peak over its mean over the grid.
+    faster, deviation, parts : ndarray of float64, shape (windows,)
+        By how much the pattern is faster by least squares, px/line; the standard deviation of that
+        from how far its parts disagree; their effective number. NaN where nothing varies.
     line_state : ndarray of int8, shape (lines,)
         0 good, 1 constant, 2 not finite.
     """
@@ -146,6 +149,9 @@ class RawPeaks(NamedTuple):
     decay: NDArray[np.float64]
     second: NDArray[np.float64]
     snr: NDArray[np.float64]
+    faster: NDArray[np.float64]
+    deviation: NDArray[np.float64]
+    parts: NDArray[np.float64]
     line_state: NDArray[np.int8]
 
 

@@ -24,6 +24,10 @@ little smoothing. The weight ``w`` is 1 and falls smoothly to 0
 where less than the smallest overlap is left. ``R`` is 1 for rigid motion without noise. Its largest
 value is sought on a grid of speeds that are evenly spaced in displacement, and then between them by
 Newton's method, so speeds are continuous and 0 is one of them.
+
+Lines that are moved back by that speed show the pattern at rest. By how much its brightness still
+rises or falls with time tells the rest of the speed, of the pattern as a whole and of its parts;
+parts that disagree are cells of different speeds, or noise.
 """
 
 from __future__ import annotations
