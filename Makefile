@@ -47,4 +47,5 @@ pins: ## write requirements/*.txt anew; UPGRADE=1 takes newer versions
 	@UPGRADE=$(UPGRADE) bash scripts/pins.sh
 
 clean: ## remove what the other targets made
+	@find src -name '*.nb[ci]' -delete
 	rm -rf $(OUT) .venv .venv-core .venv-pyside .uv .mypy_cache .pytest_cache .ruff_cache .hypothesis
