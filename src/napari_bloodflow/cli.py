@@ -347,7 +347,7 @@ def _echo_list(source: Path) -> None:
             source, progress=lambda step: counter.show(step.done, Path(step.text))
         )
     if not acqs.files and not acqs.warnings:
-        _fail(f"{source}: names no kymograph (.tif, .tiff or .czi)", WRONG_INPUT)
+        _fail(f"{source}: names no kymograph (.tif, .tiff, .czi or .nd2)", WRONG_INPUT)
     shown = {"name": "name", "parent": "folder", "dims": "size", "num_rois": "ROIs"}
     shown |= {"accept": "accepted", "num_stale": "stale", "num_problems": "problems"}
     table = acqs.to_table()

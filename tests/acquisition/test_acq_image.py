@@ -128,7 +128,7 @@ def test_all_analyses_of_every_dialect_are_loaded(
 
 @pytest.mark.parametrize(
     ("name", "what"),
-    [("a.oir", "Olympus OIR"), ("a.ND2", "Nikon ND2"), ("a.lif", "Leica LIF")],
+    [("a.oir", "Olympus OIR"), ("a.OIB", "Olympus OIB"), ("a.lif", "Leica LIF")],
 )
 def test_formats_of_microscopes_are_named_with_what_to_do(
     tmp_path: Path, name: str, what: str

@@ -55,10 +55,10 @@ class AcqImage(AcqSaving, AcqMeasuring):
     Parameters
     ----------
     path : path-like
-        A ``.tif``, ``.tiff`` or ``.czi`` file, or the ``.xml`` that Prairie View wrote beside TIFF
-        files. It is opened read-only and never written. Where each channel of a scan is a file of
-        its own (``scan_C001.tif``, ``scan_C002.tif``), any of them opens all of them as channels
-        of the first.
+        A ``.tif``, ``.tiff``, ``.czi`` or ``.nd2`` file, or the ``.xml`` that Prairie View wrote
+        beside TIFF files. It is opened read-only and never written. Where each channel of a scan
+        is a file of its own (``scan_C001.tif``, ``scan_C002.tif``), any of them opens all of them
+        as channels of the first.
 
     Attributes
     ----------

@@ -14,6 +14,7 @@ from napari_bloodflow.acquisition.roi import ImageBounds, RectRoiBounds
 from napari_bloodflow.errors import AxesError
 from napari_bloodflow.storage.calibration import SWAP_ADVICE
 from napari_bloodflow.storage.czi import CZI_EXTENSIONS, CziPixels, read_czi_header
+from napari_bloodflow.storage.nd2 import ND2_EXTENSIONS, Nd2Pixels, read_nd2_header
 from napari_bloodflow.storage.split_channels import ChannelPixels, ChannelSets, stacked_header
 from napari_bloodflow.storage.tiff import TiffPixels
 
@@ -40,8 +41,8 @@ class AcqImages:
     Parameters
     ----------
     path : pathlib.Path
-        A TIFF or CZI file, or the XML that Prairie View wrote beside TIFF files. Of a scan with one
-        file per channel any file will do, see
+        A TIFF, CZI or ND2 file, or the XML that Prairie View wrote beside TIFF files. Of a scan
+        with one file per channel any file will do, see
         :class:`~napari_bloodflow.storage.split_channels.ChannelSets`.
     array : ArrayPixels, optional
         Pixels that were read elsewhere; then no file is opened.
@@ -55,13 +56,16 @@ class AcqImages:
     """
 
     def __init__(self, path: Path, array: ArrayPixels | None = None) -> None:
-        self._pixels: TiffPixels | ChannelPixels | CziPixels | ArrayPixels
+        self._pixels: TiffPixels | ChannelPixels | CziPixels | Nd2Pixels | ArrayPixels
         self._array = array
         if array is not None:
             self._file_header, self._pixels = array.header, array
         elif path.suffix.lower() in CZI_EXTENSIONS:
             self._file_header = read_czi_header(path)
             self._pixels = CziPixels(self._file_header)
+        elif path.suffix.lower() in ND2_EXTENSIONS:
+            self._file_header = read_nd2_header(path)
+            self._pixels = Nd2Pixels(self._file_header)
         else:
             channels, notes = ChannelSets().headers(described_images(path)[0])
             self._file_header = stacked_header(channels, notes)

@@ -6,6 +6,7 @@ from pathlib import Path
 
 from napari_bloodflow.storage.calibration.bruker import PRAIRIE_EXTENSION, prairie_images
 from napari_bloodflow.storage.czi import CZI_EXTENSIONS
+from napari_bloodflow.storage.nd2 import ND2_EXTENSIONS
 from napari_bloodflow.storage.sidecar import image_path_of_sidecar
 from napari_bloodflow.storage.tiff import TIFF_EXTENSIONS
 
@@ -18,14 +19,13 @@ __all__ = [
     "unsupported_reason",
 ]
 
-SUPPORTED_EXTENSIONS = (*TIFF_EXTENSIONS, *CZI_EXTENSIONS)
+SUPPORTED_EXTENSIONS = (*TIFF_EXTENSIONS, *CZI_EXTENSIONS, *ND2_EXTENSIONS)
 """Extensions of images, lower case."""
 
 _OTHER_FORMATS = {
     ".oir": "Olympus OIR",
     ".oib": "Olympus OIB",
     ".oif": "Olympus OIF",
-    ".nd2": "Nikon ND2",
     ".lif": "Leica LIF",
 }
 

@@ -339,7 +339,7 @@ class AcquisitionsDock(SessionDock):
             self._wanted = first
             self._showing.start()
         if not acqs.files and not acqs.warnings:
-            self._say("There is no kymograph (.tif, .tiff, .czi) here.", "alert")
+            self._say("There is no kymograph (.tif, .tiff, .czi, .nd2) here.", "alert")
         elif others := [warning for warning in acqs.warnings if warning not in _of_files(acqs)]:
             more = f"; and {len(others) - 1} more" if len(others) > 1 else ""
             is_blinded = self._session.blinding.is_on

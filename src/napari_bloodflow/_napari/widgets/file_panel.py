@@ -75,7 +75,7 @@ class EmptyPanel(QWidget):
 
     def _on_open(self) -> None:
         path, _ = QFileDialog.getOpenFileName(
-            self, "Open kymograph", "", "Kymographs (*.tif *.tiff *.TIF *.TIFF *.czi *.xml)"
+            self, "Open kymograph", "", "Kymographs (*.tif *.tiff *.TIF *.TIFF *.czi *.nd2 *.xml)"
         )
         if not path:
             return

@@ -29,7 +29,7 @@ __all__ = ["SourceBar", "remember_source"]
 
 _MAX_RECENT = 15
 _RECENT_KEY = "recent_sources"
-_FILTER = "Kymographs and lists (*.tif *.tiff *.TIF *.TIFF *.czi *.xml *.csv)"
+_FILTER = "Kymographs and lists (*.tif *.tiff *.TIF *.TIFF *.czi *.nd2 *.xml *.csv)"
 
 
 def _settings() -> QSettings:
