@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from napari_bloodflow import AcqImage
 from napari_bloodflow.errors import ImageReadError, UnknownPlaneError
@@ -228,6 +230,25 @@ def test_damaged_files_are_refused(tmp_path: Path) -> None:
 
 
 @needs_nd2
+@given(where=st.integers(0, 60_000), byte=st.integers(0, 255), compression=st.sampled_from([0, 2]))
+def test_one_wrong_byte_ends_in_one_short_error_or_in_none(
+    tmp_path_factory: pytest.TempPathFactory, where: int, byte: int, compression: int
+) -> None:
+    path = line_scan(tmp_path_factory.mktemp("damaged"), compression=compression)
+    content = bytearray(path.read_bytes())
+    used = [at for at, old in enumerate(content) if old]
+    content[used[where % len(used)]] = byte
+    path.write_bytes(content)
+    try:
+        header = read_nd2_header(path)
+        assert Nd2Pixels(header).volume().shape == tuple(
+            size for axis, size in header.sizes.items() if axis != "C"
+        )
+    except ImageReadError as error:
+        assert len(str(error)) < len(str(path)) + 250
+
+
+@needs_nd2
 def test_missing_frames_are_not_taken_for_dark_ones(tmp_path: Path) -> None:
     path = line_scan(tmp_path, num_stored=3)
     with pytest.raises(ImageReadError, match="claims 4 frames, but has 3 of them"):
@@ -244,6 +265,13 @@ def test_missing_frames_are_not_taken_for_dark_ones(tmp_path: Path) -> None:
     path.unlink()
     with pytest.raises(FileNotFoundError):
         Nd2Pixels(header).plane()
+
+
+@needs_nd2
+def test_frames_without_a_loop_are_told(tmp_path: Path) -> None:
+    header = read_nd2_header(line_scan(tmp_path, loop=time_loop(3, 1.5)))
+    assert header.sizes == {"Y": 3, "X": 8}
+    assert header.notes == ("ND2 has 4 frames, but loops for 3; others are left out",)
 
 
 @needs_nd2

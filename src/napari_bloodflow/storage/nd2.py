@@ -39,6 +39,7 @@ _FRAME_IN_MAP = re.compile(rb"ImageDataSeq\|(\d{1,10})!(.{8}).{8}", re.DOTALL)
 _PIXELS_AT = 4096
 """Where the pixels of an uncompressed frame begin, from its offset in the map."""
 _MAX_PLANES = 8
+_MAX_REASON = 120
 _DAYS = ("%m/%d/%Y", "%d/%m/%Y", "%d.%m.%Y", "%Y-%m-%d", "%Y/%m/%d")
 _TIMES = ("%I:%M:%S %p", "%H:%M:%S")
 # What the package fails with on metadata that it does not expect.
@@ -89,7 +90,7 @@ def read_nd2_header(path: Path) -> ImageHeader:
         raise
     except Exception as error:
         # Damage can fail anywhere inside the parser.
-        raise ImageReadError(path, f"is a damaged ND2 file ({error})") from error
+        raise ImageReadError(path, f"is a damaged ND2 file ({_brief(error)})") from error
 
 
 def _opener(path: Path) -> Any:
@@ -102,6 +103,12 @@ def _opener(path: Path) -> Any:
             " or export it as OME-TIFF in NIS-Elements",
         ) from error
     return ND2File
+
+
+def _brief(error: Exception) -> str:
+    # The package may list every frame of the file.
+    text = " ".join(str(error).split()) or type(error).__name__
+    return text if len(text) <= _MAX_REASON else f"{text[:_MAX_REASON]}…"
 
 
 def _header(nd2: Any, path: Path, file_size: int) -> ImageHeader:
@@ -118,7 +125,8 @@ def _header(nd2: Any, path: Path, file_size: int) -> ImageHeader:
         loops = ", ".join(loop.type for loop in nd2.experiment)
         raise ImageReadError(path, f"has loops that a kymograph has not ({loops})")
     # The package gives zeros for a frame that is not there.
-    num_stored = _count_frames(nd2, path, num_frames, file_size)
+    frames = _stored_frames(nd2, path, file_size)
+    num_stored = sum(index < num_frames for index in frames)
     if num_stored < num_frames:
         raise ImageReadError(
             path, f"is damaged: it claims {num_frames} frames, but has {num_stored} of them"
@@ -132,6 +140,11 @@ def _header(nd2: Any, path: Path, file_size: int) -> ImageHeader:
         raise ImageReadError(path, "has one line of pixels; a kymograph has at least two")
     axes = "".join(axis for axis in "TCZYX" if axis in "YX" or sizes.get(axis, 1) > 1)
     check_decoded_size(path, sizes["Y"] * sizes["X"] * dtype.itemsize, file_size)
+    left_out: tuple[str, ...] = ()
+    if len(frames) > num_frames:
+        left_out = (
+            f"ND2 has {len(frames)} frames, but loops for {num_frames}; others are left out",
+        )
     found = _calibration(nd2, rows_are_frames=rows_are_frames)
     return ImageHeader(
         path,
@@ -141,14 +154,14 @@ def _header(nd2: Any, path: Path, file_size: int) -> ImageHeader:
         found.date,
         found.time,
         found.readings,
-        found.notes,
+        found.notes + left_out,
         stored=stored,
         columns_in_time=found.columns_in_time,
     )
 
 
-def _count_frames(nd2: Any, path: Path, num_frames: int, file_size: int) -> int:
-    """Count the frames that the map at the end of the file places inside it."""
+def _stored_frames(nd2: Any, path: Path, file_size: int) -> set[int]:
+    """Return which frames the map at the end of the file places inside it."""
     attributes = nd2.attributes
     num_bytes = 1
     if attributes.compressionType != "lossless":
@@ -158,10 +171,11 @@ def _count_frames(nd2: Any, path: Path, num_frames: int, file_size: int) -> int:
         _, map_at = _MAP_LOCATION.unpack(stream.read(_MAP_LOCATION.size))
         stream.seek(map_at)
         frames = _FRAME_IN_MAP.findall(stream.read())
-    offsets = {int(index): int.from_bytes(offset, "little") for index, offset in frames}
-    return sum(
-        index < num_frames and offset + num_bytes <= file_size for index, offset in offsets.items()
-    )
+    return {
+        int(index)
+        for index, offset in frames
+        if int.from_bytes(offset, "little") + num_bytes <= file_size
+    }
 
 
 def _calibration(nd2: Any, *, rows_are_frames: bool) -> CalibrationFindings:
@@ -171,7 +185,7 @@ def _calibration(nd2: Any, *, rows_are_frames: bool) -> CalibrationFindings:
         try:
             take(nd2, reader, rows_are_frames=rows_are_frames)
         except _METADATA_ERRORS as error:
-            reader.notes.append(f"the ND2 metadata cannot be read: {error}")
+            reader.notes.append(f"the ND2 metadata cannot be read: {_brief(error)}")
     date = " ".join(str(nd2.text_info.get("date", "")).split())
     if not date:
         return reader.findings()
@@ -315,7 +329,9 @@ class Nd2Pixels:
         except FileNotFoundError:
             raise FileNotFoundError(2, "no such file", str(path)) from None
         except Exception as error:
-            raise ImageReadError(path, f"has pixels that cannot be decoded ({error})") from error
+            raise ImageReadError(
+                path, f"has pixels that cannot be decoded ({_brief(error)})"
+            ) from error
         return plane
 
     def _frame_index(self, z: int, t: int) -> int:
