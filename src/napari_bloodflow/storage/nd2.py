@@ -118,6 +118,9 @@ def _header(nd2: Any, path: Path, file_size: int) -> ImageHeader:
     if nd2.is_rgb:
         raise ImageReadError(path, "is a colour picture; a kymograph has one value per pixel")
     sizes = dict.fromkeys("TCZYX", 1) | {axis: int(size) for axis, size in nd2.sizes.items()}
+    line_bytes = sizes["X"] * sizes["C"] * dtype.itemsize
+    if min(sizes.values()) < 1 or nd2.attributes.widthBytes < line_bytes:
+        raise ImageReadError(path, "is damaged: its width or height cannot be")
     if sizes.get("P", 1) > 1:
         raise ImageReadError(path, "holds several positions; export each as a file of its own")
     num_frames = math.prod(loop.count for loop in nd2.experiment)
