@@ -231,10 +231,10 @@ def test_an_event_is_made_and_placed_with_keys_alone(screen: Screen) -> None:
     ("column", "text", "message"),
     [
         (1, "1,25", "From is a number of seconds, such as 1.25, not '1,25'"),
-        (1, "99", "99 is outside"),
-        (1, "nan", "nan is outside"),
+        (1, "99", "outside the velocity, which is from"),
+        (1, "nan", "such as 1.25, not 'nan'"),
         (2, "0", "Length is above 0 s, not 0"),
-        (2, "inf", "not finite"),
+        (2, "inf", "such as 1.25, not 'inf'"),
     ],
 )
 def test_numbers_that_cannot_be_are_told_and_not_taken(
@@ -274,6 +274,25 @@ def test_an_event_that_changes_places_stays_chosen_and_tab_goes_on(screen: Scree
     assert [(e.start_s, e.stop_s) for e in analysis.events] == [(8.5, 9.25), (6.0, 6.5)]
     assert (table.currentRow(), table.currentColumn()) == (1, 2)
     assert table.hasFocus()
+
+
+def test_a_new_event_has_the_chosen_type_and_lies_in_what_is_shown(screen: Screen) -> None:
+    kind = screen.part(QComboBox, "event_type")
+    kind.setCurrentIndex(kind.findData("fall"))
+    kind.activated.emit(kind.currentIndex())
+    screen.qtbot.waitUntil(screen.is_settled)
+    screen.plot.set_linked(False)
+    screen.plot.set_x_range(100.0, 120.0)
+    screen.click("event_new")
+    told = screen.part(QLabel, "event_error_text")
+    screen.qtbot.waitUntil(lambda: "no velocity" in told.text())
+    assert KEY not in screen.acq.analysis_set
+    screen.plot.set_x_range(3.0, 9.0)
+    screen.click("event_new")
+    screen.qtbot.waitUntil(lambda: len(screen.rows()) == 1)
+    (event,) = screen.analysis.events
+    assert event.event_type == "fall"
+    assert (event.start_s, event.stop_s) == pytest.approx((5.0, 7.0))
 
 
 def test_what_is_not_decided_has_no_numbers_to_edit(screen: Screen) -> None:

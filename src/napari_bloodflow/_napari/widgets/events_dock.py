@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from napari_bloodflow._napari.overlays import event_lines
@@ -125,12 +126,14 @@ class EventsDock(ReviewDock):
             return
         third = (high - low) / 3
         self._on_drawn(low + third, high - third)
+        self._controls_area.ensureWidgetVisible(self._table)
         self._table.go_to_numbers()
 
     @property
     def _measured_s(self) -> tuple[float, float]:
         """First and last time of the velocity, in the time of the plot; equal if it has none."""
-        ends = [t for trace in self._event_plot.model.traces for t in trace.x[[0, -1]]]
+        traces = [trace.x for trace in self._event_plot.model.traces if trace.x.size]
+        ends = [time for x in traces for time in (x[0], x[-1])]
         return (float(min(ends)), float(max(ends))) if ends else (0.0, 0.0)
 
     def _on_entered(self, name: str, column: int, text: str) -> None:
@@ -150,20 +153,21 @@ class EventsDock(ReviewDock):
         try:
             value = float(text)
         except ValueError:
-            raise ValueError(
-                f"{title} is a number of seconds, such as 1.25, not {text!r}"
-            ) from None
-        start, length = event.start_s + offset_s, event.duration_s
+            value = math.nan
+        if not math.isfinite(value):
+            raise ValueError(f"{title} is a number of seconds, such as 1.25, not {text!r}")
+        start, length = event.start_s, event.duration_s
         if column == _FROM:
-            start = value
+            start = value - offset_s
         elif value > 0:
             length = value
         else:
             raise ValueError(f"{title} is above 0 s, not {text}")
         first, last = self._measured_s
-        if not (start < last and start + length > first):
-            raise ValueError(f"the velocity is from {first:.3f} to {last:.3f} s: {text} is outside")
-        events.update(event_id, x0=start - offset_s, x1=start + length - offset_s)
+        if start + offset_s >= last or start + length + offset_s <= first:
+            span = f"from {first:.3f} to {last:.3f} s"
+            raise ValueError(f"the event would lie outside the velocity, which is {span}")
+        events.update(event_id, x0=start, x1=start + length)
 
     def _on_moved(self, name: str, start: float, stop: float) -> None:
         events, event_id, offset_s = self._events, id_of(name, self.item), self._offset_s
