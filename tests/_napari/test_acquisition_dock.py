@@ -650,13 +650,13 @@ def test_a_failed_save_is_explained_and_stays_unsaved(bench: Bench, uncalibrated
     in_the_way = uncalibrated.with_name(f"{uncalibrated.name}.json")
     in_the_way.mkdir()
     bench.click("save")
+    bench.wait(lambda: bench.text("dock_message_text").startswith("Not saved."))
     assert acq.is_dirty
     bench.wait(lambda: bench.is_seen("dirty_mark"))
-    assert bench.text("dock_message_text").startswith("Not saved.")
     assert "was not saved" in notification_manager.records[-1].message
     in_the_way.rmdir()
     bench.click("save")
-    assert not acq.is_dirty
+    bench.wait(lambda: not acq.is_dirty)
     assert in_the_way.is_file()
 
 

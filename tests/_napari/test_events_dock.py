@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pytest
 from qtpy.QtCore import QPoint, QPointF, Qt
-from qtpy.QtWidgets import QComboBox, QPushButton, QTableWidget, QWidget
+from qtpy.QtWidgets import QComboBox, QLabel, QLineEdit, QPushButton, QTableWidget, QWidget
 
 from napari_bloodflow import open_in_viewer
 from napari_bloodflow._napari.plots.event_plot import EventPlot
@@ -190,6 +190,136 @@ def test_a_clicked_band_is_chosen_in_the_table(screen: Screen) -> None:
     screen.qtbot.waitUntil(lambda: table.currentRow() == 1 and bool(table.selectedItems()))
 
 
+def type_number(screen: Screen, text: str) -> None:
+    """Open the editor of the current cell with Return, type, and press Return."""
+    screen.press(Qt.Key.Key_Return)
+    table = screen.part(QTableWidget, "event_rows")
+    screen.qtbot.waitUntil(lambda: table.viewport().findChild(QLineEdit) is not None)
+    editor = table.viewport().findChild(QLineEdit)
+    screen.qtbot.keyClicks(editor, text)
+    screen.qtbot.keyClick(editor, Qt.Key.Key_Return)
+    screen.qtbot.waitUntil(lambda: table.viewport().findChild(QLineEdit) is None)
+
+
+def test_an_event_is_made_and_placed_with_keys_alone(screen: Screen) -> None:
+    screen.qtbot.waitUntil(screen.is_settled)
+    screen.press(Qt.Key.Key_N)
+    screen.qtbot.waitUntil(lambda: len(screen.rows()) == 1)
+    (event,) = screen.analysis.events
+    assert event.event_type == "user"
+    assert (event.start_s, event.stop_s) == pytest.approx((5.0, 10.0), abs=0.1)
+    table = screen.part(QTableWidget, "event_rows")
+    type_number(screen, "2.125")
+    screen.qtbot.waitUntil(lambda: screen.rows()[0][1] == "2.125")
+    assert screen.analysis.events[0].duration_s == pytest.approx(event.duration_s)
+    screen.press(Qt.Key.Key_Right)
+    assert (table.currentRow(), table.currentColumn()) == (0, 2)
+    type_number(screen, "1.5")
+    screen.qtbot.waitUntil(lambda: screen.rows()[0][2] == "1.500")
+    (event,) = screen.analysis.events
+    assert (event.start_s, event.stop_s) == pytest.approx((2.125, 3.625), abs=1e-9)
+    assert event.origin == "manual"
+    screen.acq.history.undo()
+    screen.acq.history.undo()
+    screen.qtbot.waitUntil(lambda: screen.rows()[0][1:3] != ["2.125", "1.500"])
+    assert screen.analysis.events[0].start_s == pytest.approx(5.0, abs=0.1)
+    screen.acq.history.undo()
+    screen.qtbot.waitUntil(lambda: screen.rows() == [])
+
+
+@pytest.mark.parametrize(
+    ("column", "text", "message"),
+    [
+        (1, "1,25", "From is a number of seconds, such as 1.25, not '1,25'"),
+        (1, "99", "outside the velocity, which is from"),
+        (1, "nan", "such as 1.25, not 'nan'"),
+        (2, "0", "Length is above 0 s, not 0"),
+        (2, "inf", "such as 1.25, not 'inf'"),
+    ],
+)
+def test_numbers_that_cannot_be_are_told_and_not_taken(
+    screen: Screen, column: int, text: str, message: str
+) -> None:
+    analysis = screen.acq.analysis_set.get_or_create(KEY)
+    assert isinstance(analysis, VelocityEvents)
+    analysis.add(2.0, 3.0)
+    screen.qtbot.waitUntil(lambda: len(screen.rows()) == 1)
+    before = analysis.events
+    screen.choose(0)
+    screen.part(QTableWidget, "event_rows").setCurrentCell(0, column)
+    type_number(screen, text)
+    told = screen.part(QLabel, "event_error_text")
+    screen.qtbot.waitUntil(lambda: message in told.text())
+    assert analysis.events == before
+    assert screen.rows()[0][1:3] == ["2.000", "1.000"]
+
+
+def test_an_event_that_changes_places_stays_chosen_and_tab_goes_on(screen: Screen) -> None:
+    analysis = screen.acq.analysis_set.get_or_create(KEY)
+    assert isinstance(analysis, VelocityEvents)
+    analysis.add(2.0, 3.0)
+    analysis.add(6.0, 6.5)
+    screen.qtbot.waitUntil(lambda: len(screen.rows()) == 2)
+    screen.choose(0)
+    screen.press(Qt.Key.Key_Return)
+    table = screen.part(QTableWidget, "event_rows")
+    for key, text in ((Qt.Key.Key_Tab, "8.5"), (Qt.Key.Key_Return, "0.75")):
+        screen.qtbot.waitUntil(lambda: table.viewport().findChild(QLineEdit) is not None)
+        editor = table.viewport().findChild(QLineEdit)
+        screen.qtbot.keyClicks(editor, text)
+        with screen.qtbot.waitSignal(editor.destroyed):
+            screen.qtbot.keyClick(editor, key)
+    cells = [row[1:3] for row in screen.rows()]
+    assert cells == [["6.000", "0.500"], ["8.500", "0.750"]]
+    assert [(e.start_s, e.stop_s) for e in analysis.events] == [(8.5, 9.25), (6.0, 6.5)]
+    assert (table.currentRow(), table.currentColumn()) == (1, 2)
+    assert table.hasFocus()
+
+
+def test_a_new_event_has_the_chosen_type_and_lies_in_what_is_shown(screen: Screen) -> None:
+    kind = screen.part(QComboBox, "event_type")
+    kind.setCurrentIndex(kind.findData("fall"))
+    kind.activated.emit(kind.currentIndex())
+    screen.qtbot.waitUntil(screen.is_settled)
+    screen.plot.set_linked(False)
+    screen.plot.set_x_range(100.0, 120.0)
+    screen.click("event_new")
+    told = screen.part(QLabel, "event_error_text")
+    screen.qtbot.waitUntil(lambda: "no velocity" in told.text())
+    assert KEY not in screen.acq.analysis_set
+    screen.plot.set_x_range(3.0, 9.0)
+    screen.click("event_new")
+    screen.qtbot.waitUntil(lambda: len(screen.rows()) == 1)
+    (event,) = screen.analysis.events
+    assert event.event_type == "fall"
+    assert (event.start_s, event.stop_s) == pytest.approx((5.0, 7.0))
+
+
+def test_what_is_not_decided_has_no_numbers_to_edit(screen: Screen) -> None:
+    screen.detect()
+    screen.choose(0)
+    screen.press(Qt.Key.Key_Return)
+    table = screen.part(QTableWidget, "event_rows")
+    assert table.viewport().findChild(QLineEdit) is None
+    assert [row[4] for row in screen.rows()] == ["to decide", "to decide"]
+
+
+def test_what_is_typed_does_not_go_to_another_event(screen: Screen) -> None:
+    analysis = screen.acq.analysis_set.get_or_create(KEY)
+    assert isinstance(analysis, VelocityEvents)
+    analysis.add(8.0, 9.0)
+    screen.qtbot.waitUntil(lambda: len(screen.rows()) == 1)
+    screen.choose(0)
+    screen.press(Qt.Key.Key_Return)
+    viewport = screen.part(QTableWidget, "event_rows").viewport()
+    screen.qtbot.waitUntil(lambda: viewport.findChild(QLineEdit) is not None)
+    screen.qtbot.keyClicks(viewport.findChild(QLineEdit), "7")
+    analysis.add(2.0, 3.0)
+    screen.qtbot.waitUntil(lambda: len(screen.rows()) == 2)
+    screen.qtbot.waitUntil(lambda: viewport.findChild(QLineEdit) is None)
+    assert [row[1] for row in screen.rows()] == ["2.000", "8.000"]
+
+
 def test_times_are_those_of_the_file_though_events_count_from_the_roi(screen: Screen) -> None:
     from napari_bloodflow import RectRoiBounds
 
@@ -202,3 +332,8 @@ def test_times_are_those_of_the_file_though_events_count_from_the_roi(screen: Sc
     (event,) = screen.analysis.events
     assert event.start_s == pytest.approx(1.0, abs=0.1)
     assert float(screen.rows()[0][1]) == pytest.approx(2.0, abs=0.1)
+    screen.choose(0)
+    screen.part(QTableWidget, "event_rows").setCurrentCell(0, 1)
+    type_number(screen, "3.25")
+    screen.qtbot.waitUntil(lambda: screen.rows()[0][1] == "3.250")
+    assert screen.analysis.events[0].start_s == pytest.approx(2.25, abs=1e-9)

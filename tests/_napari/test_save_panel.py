@@ -7,13 +7,23 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 from napari.components import ViewerModel
+from napari.utils.notifications import notification_manager
 from qtpy.QtCore import Qt
 from qtpy.QtTest import QTest
-from qtpy.QtWidgets import QFileDialog, QLabel, QPushButton, QToolButton, QWidget
+from qtpy.QtWidgets import (
+    QFileDialog,
+    QLabel,
+    QMainWindow,
+    QMessageBox,
+    QPushButton,
+    QToolButton,
+    QWidget,
+)
 
 from napari_bloodflow import AcqImage, ImageContrast, RectRoiBounds
 from napari_bloodflow._napari.session import ViewerSession, get_session
 from napari_bloodflow._napari.widgets.acquisition_dock import AcquisitionDock
+from napari_bloodflow.storage.lock import image_lock
 from napari_bloodflow.synthetic import moving_streaks, write_tiff
 
 if TYPE_CHECKING:
@@ -26,13 +36,17 @@ pytestmark = pytest.mark.gui
 
 
 class Bench:
-    def __init__(self, path: Path, qtbot: QtBot) -> None:
+    def __init__(self, path: Path, qtbot: QtBot, window: QMainWindow | None = None) -> None:
         self.viewer = ViewerModel()
         self.session: ViewerSession = get_session(self.viewer)
         self.session.open(path)
         self.dock = AcquisitionDock(self.viewer)
         self.qtbot = qtbot
-        qtbot.addWidget(self.dock)
+        if window is None:
+            qtbot.addWidget(self.dock)
+        else:
+            window.setCentralWidget(self.dock)
+            window.show()
         self.dock.show()
 
     @property
@@ -66,6 +80,13 @@ def image(tmp_path: Path) -> Path:
     acq.rois.create(RectRoiBounds(0, 64, 0, 12))
     acq.save()
     return path
+
+
+@pytest.fixture
+def windowed(image: Path, qtbot: QtBot) -> tuple[Bench, QMainWindow]:
+    window = QMainWindow()
+    qtbot.addWidget(window)
+    return Bench(image, qtbot, window), window
 
 
 @pytest.fixture
@@ -128,6 +149,112 @@ def test_both_are_kept(bench: Bench, image: Path) -> None:
     assert len(bench.acq.rois) == 2
 
 
+def test_an_edit_made_while_the_file_is_written_stays_unsaved(image: Path, qtbot: QtBot) -> None:
+    bench = Bench(image, qtbot)
+    bench.acq.rois.rename(1, "first")
+    save = bench.find("save")
+    with image_lock(image):  # as if the drive were slow
+        bench.click("save")
+        assert (save.text(), save.isEnabled()) == ("Saving…", False)
+        bench.acq.rois.rename(1, "second")
+        bench.acq.rois.create()
+    bench.says("dock_message_text", "Saved vessel.tif.json")
+    assert bench.acq.is_dirty
+    assert [roi.name for roi in AcqImage(image).rois] == ["first"]
+    assert (save.text(), save.isEnabled()) == ("Save", True)
+    bench.click("save")
+    qtbot.waitUntil(lambda: not bench.acq.is_dirty, timeout=5000)
+    assert AcqImage(image).rois.snapshot() == bench.acq.rois.snapshot()
+    assert save.text() == "All saved"
+    bench.dock.close()
+
+
+def test_another_file_may_be_shown_meanwhile(bench: Bench, tmp_path: Path) -> None:
+    acq = bench.acq
+    acq.rois.edit(1, RectRoiBounds(5, 60, 2, 12))
+    bench.click("save")
+    other = tmp_path / "other.tif"
+    write_tiff(moving_streaks(num_rows=64, num_columns=32), other)
+    bench.session.open(other)
+    bench.qtbot.waitUntil(lambda: bench.find("save").text() == "All saved", timeout=5000)
+    assert acq.is_dirty
+    assert not bench.is_seen("conflict_panel")
+    assert not bench.is_seen("dock_message")
+    assert "vessel.tif was not saved" in notification_manager.records[-1].message
+    bench.session.activate(bench.session.shown[0])
+    bench.click("save")
+    bench.says("conflict_message_text", "ROI 1: here moved or resized")
+
+
+def test_a_window_that_is_closed_waits_for_the_file(
+    windowed: tuple[Bench, QMainWindow], image: Path
+) -> None:
+    bench, window = windowed
+    bench.acq.rois.rename(1, "first")
+    bench.click("save")
+    window.close()  # a question would wait for an answer
+    assert not window.isVisible()
+    assert not bench.acq.is_dirty
+    assert AcqImage(image).rois[1].name == "first"
+    bench.says("dock_message_text", "Saved vessel.tif.json")
+
+
+def test_what_closing_could_not_save_is_not_told_as_saved(
+    windowed: tuple[Bench, QMainWindow], image: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    bench, window = windowed
+    other = AcqImage(image)
+    other.rois.edit(1, RectRoiBounds(0, 100, 0, 20))
+    other.save()
+    monkeypatch.setattr(QMessageBox, "exec", lambda _: QMessageBox.StandardButton.Cancel)
+    bench.acq.rois.edit(1, RectRoiBounds(5, 60, 2, 12))
+    bench.click("save")
+    window.close()
+    assert window.isVisible()
+    bench.says("dock_message_text", "Not saved.")
+    assert bench.acq.is_dirty
+    bench.click("save")
+    bench.says("conflict_message_text", "ROI 1: here moved or resized")
+    bench.click("conflict_reload")
+    assert not bench.acq.is_dirty
+
+
+def test_a_dock_that_is_gone_leaves_the_file_whole(image: Path, qtbot: QtBot) -> None:
+    viewer = ViewerModel()
+    acq = get_session(viewer).open(image).acq
+    dock = AcquisitionDock(viewer)
+    dock.show()
+    acq.rois.rename(1, "first")
+    save = dock.findChild(QPushButton, "save")
+    assert save is not None
+    qtbot.waitUntil(save.isEnabled)
+    with image_lock(image):
+        QTest.mouseClick(save, Qt.MouseButton.LeftButton)
+        with qtbot.waitSignal(dock.destroyed):
+            dock.close()
+            dock.deleteLater()
+    acq.save()
+    assert not acq.is_dirty
+    assert AcqImage(image).rois[1].name == "first"
+
+
+def test_a_viewer_may_be_closed_meanwhile(
+    make_napari_viewer: Callable[..., Any], image: Path, qtbot: QtBot
+) -> None:
+    viewer = make_napari_viewer(show=True)
+    _, dock = viewer.window.add_plugin_dock_widget("napari-bloodflow", "Acquisition")
+    acq = get_session(viewer).open(image).acq
+    acq.rois.rename(1, "first")
+    save = dock.findChild(QPushButton, "save")
+    qtbot.waitUntil(save.isEnabled)
+    with image_lock(image):
+        QTest.mouseClick(save, Qt.MouseButton.LeftButton)
+        viewer.close()
+    acq.save()
+    assert not acq.is_dirty
+    assert AcqImage(image).rois[1].name == "first"
+
+
 def test_files_of_a_newer_program_are_saved_as_a_copy_only(
     image: Path, qtbot: QtBot, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -179,5 +306,6 @@ def test_reciprocal_velocities_are_repaired_at_a_click(
     bench.qtbot.waitUntil(lambda: not bench.is_seen("repair_velocity"), timeout=5000)
     assert bench.acq.is_dirty
     bench.click("save")
+    bench.qtbot.waitUntil(lambda: not bench.acq.is_dirty, timeout=5000)
     assert AcqImage(bench.acq.path).problems == ()
     bench.dock.close()

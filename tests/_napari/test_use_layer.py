@@ -233,6 +233,7 @@ def test_saved_beside_its_file_it_is_not_asked_again(
     )
     shown.acq.rois.create(name="kept")
     bench.press("save")
+    bench.wait(lambda: not shown.acq.is_dirty)
     assert sorted(p.name for p in tmp_path.glob("scan.npy.*")) == [
         "scan.npy.layer1.bloodflow.json",
         "scan.npy.layer1.json",

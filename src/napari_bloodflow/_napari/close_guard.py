@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from typing import TYPE_CHECKING, Literal
 
 from napari.utils.notifications import show_error
@@ -9,6 +10,7 @@ from qtpy.QtCore import QEvent, QObject, Qt
 from qtpy.QtWidgets import QMainWindow, QMessageBox, QWidget
 
 from napari_bloodflow.acquisition.acq_image_list import save_acquisitions
+from napari_bloodflow.errors import SaveError
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -57,7 +59,7 @@ def ask_about_unsaved(parent: QWidget, names: Sequence[str], what: str) -> Answe
 def settle_unsaved(
     session: ViewerSession, parent: QWidget, acqs: Sequence[AcqImage], what: str
 ) -> bool:
-    """Save or drop unsaved changes as the user decides.
+    """Save or drop unsaved changes as the user decides; a save under way ends first.
 
     Parameters
     ----------
@@ -75,6 +77,7 @@ def settle_unsaved(
     bool
         Whether to go on: False if the user cancelled, or a file could not be saved.
     """
+    acqs = [acq for acq in acqs if _is_unsaved(acq)]
     if not acqs:
         return True
     blinding = session.blinding
@@ -90,6 +93,13 @@ def settle_unsaved(
         text = f"{blinding.label_of(acq)} was not saved. {error}"
         show_error(blinding.clean(text, acq))
     return not report.failed
+
+
+def _is_unsaved(acq: AcqImage) -> bool:
+    """Tell whether there is something to ask about, after a save that was begun has ended."""
+    with suppress(SaveError):
+        acq.finish_save()
+    return acq.is_dirty
 
 
 class _CloseGuard(QObject):

@@ -145,15 +145,22 @@ class AcqSaving(ABC):
         """
         return self._files.begin_save()
 
-    def finish_save(self, *, keep: Literal["mine", "both"] | None = None) -> None:
+    def finish_save(self, *, keep: Literal["mine", "both"] | None = None) -> bool:
         """End what :meth:`begin_save` began, writing it if that was not done.
 
         What was edited since then is still unsaved, unless another program changed the files: then
         all edits are saved together with its changes. Parameters and errors are those of
-        :meth:`save`. Does nothing if no save was begun.
+        :meth:`save`.
+
+        Returns
+        -------
+        bool
+            False if no save was begun, or another one has ended it; nothing is done then.
         """
-        if self._files.finish_save(keep, self._reload):
+        is_ended = self._files.finish_save(keep, self._reload)
+        if is_ended:
             self.changed.emit()
+        return is_ended
 
     @property
     def needs_rewrite(self) -> bool:

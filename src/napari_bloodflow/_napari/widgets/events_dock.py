@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from napari_bloodflow._napari.overlays import event_lines
@@ -24,6 +25,8 @@ if TYPE_CHECKING:
 
 __all__ = ["EventsDock"]
 
+_FROM, _LENGTH = 1, 2
+
 _HEADERS = (
     ("Type", "What the event is; detected ones are named after what was found"),
     ("From", "Start in s, from the first line of the file"),
@@ -34,13 +37,14 @@ _HEADERS = (
 
 
 class EventsDock(ReviewDock):
-    """Events in a velocity: drawn by hand on the plot, or detected and then accepted or rejected.
+    """Events in a velocity: made by hand, or detected and then accepted or rejected.
 
     See :class:`AnalysisDock`. Decisions can be undone with the other edits of the file.
     """
 
     headers = _HEADERS
     types = EVENT_TYPES
+    editable = (_FROM, _LENGTH)
     item = "event"
     spec: ClassVar[DockSpec] = DockSpec(
         analysis_type=VelocityEvents,
@@ -113,6 +117,57 @@ class EventsDock(ReviewDock):
             self._on_band_chosen(_event_name(added))
 
         self._edit(add)
+
+    def _on_new(self) -> None:
+        (low, high), (first, last) = self._event_plot.x_range, self._measured_s
+        low, high = max(low, first), min(high, last)
+        if low >= high:
+            self._tell("", "the plot shows no velocity to make an event in")
+            return
+        third = (high - low) / 3
+        self._on_drawn(low + third, high - third)
+        self._controls_area.ensureWidgetVisible(self._table)
+        self._table.go_to_numbers()
+
+    @property
+    def _measured_s(self) -> tuple[float, float]:
+        """First and last time of the velocity, in the time of the plot; equal if it has none."""
+        traces = [trace.x for trace in self._event_plot.model.traces if trace.x.size]
+        ends = [time for x in traces for time in (x[0], x[-1])]
+        return (float(min(ends)), float(max(ends))) if ends else (0.0, 0.0)
+
+    def _on_entered(self, name: str, column: int, text: str) -> None:
+        events, event_id = self._events, id_of(name, self.item)
+        if events is not None and event_id is not None:
+            self._edit(lambda: self._set_number(events, event_id, column, text))
+
+    def _set_number(self, events: VelocityEvents, event_id: int, column: int, text: str) -> None:
+        """Move an event, or change its length and leave its start.
+
+        Raises
+        ------
+        ValueError
+            If the text is no number, or there would be no velocity in the event.
+        """
+        event, offset_s, title = events.get_event(event_id), self._offset_s, _HEADERS[column][0]
+        try:
+            value = float(text)
+        except ValueError:
+            value = math.nan
+        if not math.isfinite(value):
+            raise ValueError(f"{title} is a number of seconds, such as 1.25, not {text!r}")
+        start, length = event.start_s, event.duration_s
+        if column == _FROM:
+            start = value - offset_s
+        elif value > 0:
+            length = value
+        else:
+            raise ValueError(f"{title} is above 0 s, not {text}")
+        first, last = self._measured_s
+        if start + offset_s >= last or start + length + offset_s <= first:
+            span = f"from {first:.3f} to {last:.3f} s"
+            raise ValueError(f"the event would lie outside the velocity, which is {span}")
+        events.update(event_id, x0=start, x1=start + length)
 
     def _on_moved(self, name: str, start: float, stop: float) -> None:
         events, event_id, offset_s = self._events, id_of(name, self.item), self._offset_s

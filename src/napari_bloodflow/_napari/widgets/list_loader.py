@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 
     from napari_bloodflow.acquisition.acq_image import AcqImage
     from napari_bloodflow.acquisition.pending_save import PendingSave
+    from napari_bloodflow.acquisition.sidecar_merge import Keep
 
 __all__ = ["FileSaver", "ListLoader"]
 
@@ -140,9 +141,10 @@ class ListLoader(QObject):
 class _Write:
     """One file that is being written."""
 
-    def __init__(self, acq: AcqImage, pending: PendingSave) -> None:
+    def __init__(self, acq: AcqImage, pending: PendingSave, keep: Keep | None) -> None:
         self.acq = acq
         self.pending = pending
+        self.keep = keep
 
 
 def write_in_thread(write: _Write) -> _Write:
@@ -177,6 +179,7 @@ class FileSaver(QObject):
     def __init__(self, parent: QObject) -> None:
         super().__init__(parent)
         self._left: list[AcqImage] = []
+        self._keep: Keep | None = None
         self._report = SaveReport()
         self._total = 0
         self._is_running = False
@@ -192,11 +195,19 @@ class FileSaver(QObject):
         """True until `ended`."""
         return self._is_running
 
-    def start(self, acqs: Sequence[AcqImage]) -> None:
-        """Begin to save those that have unsaved changes; not while files are being saved."""
+    def start(self, acqs: Sequence[AcqImage], keep: Keep | None = None) -> None:
+        """Begin to save those that have unsaved changes; not while files are being saved.
+
+        Parameters
+        ----------
+        acqs : sequence of AcqImage
+            What to save.
+        keep : {"mine", "both"}, optional
+            What to do with conflicts, see :meth:`AcqImage.save`; by default they are errors.
+        """
         if self._is_running:
             return
-        self._left = [acq for acq in acqs if acq.is_dirty]
+        self._left, self._keep = [acq for acq in acqs if acq.is_dirty], keep
         self._total, self._report, self._is_running = len(self._left), SaveReport(), True
         self._go_on()
 
@@ -228,7 +239,7 @@ class FileSaver(QObject):
             if pending is None:
                 continue
             self.progressed.emit(Progress(self._total - len(self._left) - 1, self._total, acq.name))
-            self._write = _Write(acq, pending)
+            self._write = _Write(acq, pending, self._keep)
             self._worker = create_worker(write_in_thread, self._write, _start_thread=False)
             self._worker.returned.connect(self._on_written)
             self._worker.start()
@@ -239,8 +250,9 @@ class FileSaver(QObject):
         acq, is_present = write.acq, write is self._write
         error: SaveError | None = SaveError(acq.image_path, "something unexpected went wrong")
         try:
-            acq.finish_save()
-            error = None
+            is_ended_here = acq.finish_save(keep=write.keep)
+            # Another save that came between tells nobody what this one could not write.
+            error = write.pending.error if acq.is_dirty and not is_ended_here else None
         except SaveError as found:
             error = found.with_traceback(None)
         finally:

@@ -22,11 +22,12 @@ __all__ = ["ReviewDock", "id_of"]
 class ReviewDock(AnalysisDock):
     """A dock with a table of what was found, and bands in the plot that are in step with it.
 
-    Subclasses set `headers`, `types` and `item`, and implement what the user can do.
+    Subclasses set `headers`, `types`, `editable` and `item`, and implement what the user can do.
     """
 
     headers: ClassVar[tuple[tuple[str, str], ...]]
     types: ClassVar[tuple[str, ...]] = ()
+    editable: ClassVar[tuple[int, ...]] = ()
     item: ClassVar[str]
 
     def _make_plot(self) -> TracePlot:
@@ -37,12 +38,16 @@ class ReviewDock(AnalysisDock):
         return self._event_plot
 
     def _make_extra(self) -> QWidget:
-        self._table = ReviewTable(self.spec.name, self.item, self.headers, self.types, self)
+        self._table = ReviewTable(
+            self.spec.name, self.item, self.headers, self.types, self.editable, self
+        )
         self._table.chosen.connect(self._on_row_chosen)
         self._table.accepted.connect(self._on_accepted)
         self._table.rejected.connect(self._on_rejected)
         self._table.deleted.connect(self._on_deleted)
         self._table.retyped.connect(self._on_retyped)
+        self._table.new_asked.connect(self._on_new)
+        self._table.entered.connect(self._on_entered)
         self._table.drawing_toggled.connect(self._event_plot.set_drawing)
         return self._table
 
@@ -70,6 +75,12 @@ class ReviewDock(AnalysisDock):
 
     def _on_retyped(self, name: str, event_type: str) -> None:
         """Give a row another type."""
+
+    def _on_new(self) -> None:
+        """Add what is then edited by its numbers."""
+
+    def _on_entered(self, name: str, column: int, text: str) -> None:
+        """Take a number that was entered in a row."""
 
     # ---- what is common
 

@@ -29,6 +29,7 @@ if TYPE_CHECKING:
 __all__ = ["ReviewRow", "ReviewTable"]
 
 _HEIGHT_ROWS = 4
+_NEW_TIP = "In the middle third of what the plot shows; its numbers can then be edited (N)"
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,6 +70,9 @@ class ReviewTable(QWidget):
         Heading and tip of each column.
     types : sequence of str
         Types that a row can have; empty if they have none.
+    editable : sequence of int
+        Columns with numbers that can be edited where a row is decided. With them comes a button
+        for a new row.
     parent : QWidget, optional
         Its parent; the keys work all over it.
 
@@ -80,6 +84,11 @@ class ReviewTable(QWidget):
         Emitted with the name of the row that the user decided about.
     retyped : Signal
         Emitted with the name of a decided row and its new type.
+    entered : Signal
+        Emitted with the name of a decided row, the column and the text that was entered there.
+        The cell shows it once the row has it.
+    new_asked : Signal
+        Emitted when the user wants a new row, to be edited by its numbers.
     drawing_toggled : Signal
         Emitted when drawing is switched on or off.
     """
@@ -89,6 +98,8 @@ class ReviewTable(QWidget):
     rejected = Signal(str)
     deleted = Signal(str)
     retyped = Signal(str, str)
+    entered = Signal(str, int, str)
+    new_asked = Signal()
     drawing_toggled = Signal(bool)
 
     def __init__(
@@ -97,6 +108,7 @@ class ReviewTable(QWidget):
         noun: str,
         headers: Sequence[tuple[str, str]],
         types: Sequence[str] = (),
+        editable: Sequence[int] = (),
         parent: QWidget | None = None,
     ) -> None:
         super().__init__(parent)
@@ -104,6 +116,8 @@ class ReviewTable(QWidget):
         self._prefix = name
         self._rows: tuple[ReviewRow, ...] = ()
         self._shown: list[ReviewRow] = []
+        self._editable = tuple(editable)
+        self._is_entering = False
         self._own_type = types[0] if types else ""
         self._table = _make_table(f"{name}_rows", headers, self)
         self._table.setAccessibleName(f"{noun.capitalize()}s")
@@ -114,7 +128,7 @@ class ReviewTable(QWidget):
         self._type = QComboBox(self)
         self._type.setObjectName(f"{name}_type")
         self._type.setAccessibleName(f"Type of {noun}")
-        self._type.setToolTip(f"Type of the chosen {noun}, and of the next one that is drawn")
+        self._type.setToolTip(f"Type of the chosen {noun}, and of the next one")
         self._type.setVisible(bool(types))
         for event_type in types:
             self._type.addItem(_icon(event_type), event_type, event_type)
@@ -124,8 +138,13 @@ class ReviewTable(QWidget):
         self._show_rejected = QCheckBox("Rejected", self)
         self._show_rejected.setObjectName(f"{name}_show_rejected")
         self._show_rejected.setToolTip("Show what was rejected as well")
+        self._new = push_button("New", f"{name}_new", _NEW_TIP, self._on_new, self)
+        self._new.setAccessibleName(f"New {noun}")
+        self._new.setVisible(bool(editable))
         self._arrange()
         self._shortcut("D", self._draw.toggle)
+        if editable:
+            self._make_editable(noun)
         self._draw.toggled.connect(self._on_draw_toggled)
         self._type.activated.connect(self._on_type)
         self._show_rejected.toggled.connect(self._fill)
@@ -134,6 +153,7 @@ class ReviewTable(QWidget):
     def _arrange(self) -> None:
         first, second = QHBoxLayout(), QHBoxLayout()
         first.addWidget(self._draw)
+        first.addWidget(self._new)
         first.addWidget(self._type, 1)
         for part in (self._accept, self._reject, self._delete, self._show_rejected):
             second.addWidget(part)
@@ -143,6 +163,24 @@ class ReviewTable(QWidget):
         layout.addLayout(first)
         layout.addWidget(self._table)
         layout.addLayout(second)
+
+    def _make_editable(self, noun: str) -> None:
+        triggers = QAbstractItemView.EditTrigger
+        self._table.setEditTriggers(triggers.DoubleClicked | triggers.EditKeyPressed)
+        titles = " and ".join(self._title(column) for column in self._editable)
+        self._table.setToolTip(
+            f"In order of time. Double-click {titles} of an {noun} to edit them (Return)"
+        )
+        self._table.itemChanged.connect(self._on_item_changed)
+        self._shortcut("N", self._on_new)
+        # Of the table alone: Return in the editor of a cell is not meant.
+        shortcut = QShortcut(QKeySequence("Return"), self._table)
+        shortcut.setContext(Qt.ShortcutContext.WidgetShortcut)
+        shortcut.activated.connect(self._on_edit_asked)
+
+    def _title(self, column: int) -> str:
+        item = self._table.horizontalHeaderItem(column)
+        return "" if item is None else item.text()
 
     def _button(self, text: str, key: str, tip: str, slot: Any) -> QPushButton:
         button = push_button(text, f"{self._prefix}_{text.lower()}", f"{tip} ({key})", slot, self)
@@ -178,12 +216,26 @@ class ReviewTable(QWidget):
     def choose(self, name: str) -> None:
         """Choose a row by its name; this is no act of the user."""
         places = [place for place, row in enumerate(self._shown) if row.name == name]
+        column = self._table.currentColumn()
         with QSignalBlocker(self._table):
             if places:
                 self._table.selectRow(places[0])
+                if column > 0:
+                    self._go_to(places[0], column)
             else:
                 self._table.clearSelection()
         self._enable()
+
+    def go_to_numbers(self) -> None:
+        """Give the keys to the first number of the row that is chosen."""
+        self._table.setFocus()
+        if self.name and self._editable:
+            self._go_to(self._table.currentRow(), self._editable[0])
+
+    def _go_to(self, row: int, column: int) -> None:
+        model = self._table.selectionModel()
+        assert model is not None
+        self._table.setCurrentCell(row, column, model.SelectionFlag.NoUpdate)
 
     def stop_drawing(self) -> None:
         """Switch drawing off."""
@@ -196,12 +248,18 @@ class ReviewTable(QWidget):
         ]
         names = [row.name for row in self._shown]
         with QSignalBlocker(self._table):
+            is_typing = self._table.state() == QAbstractItemView.State.EditingState
+            if is_typing and not self._is_entering:
+                # What is being typed would go to the row that takes the place.
+                self._table.setRowCount(0)
             self._table.setRowCount(len(self._shown))
             for number, row in enumerate(self._shown):
                 for column, text in enumerate(row.cells):
                     item = QTableWidgetItem(text)
                     if column == 0:
                         item.setIcon(_icon(row.event_type))
+                    if column not in self._editable or not row.is_decided:
+                        item.setFlags(item.flags() & ~Qt.ItemFlag.ItemIsEditable)
                     self._table.setItem(number, column, item)
         if before and before not in names and names:
             # The next one after a decision.
@@ -233,6 +291,29 @@ class ReviewTable(QWidget):
             self.choose("")
             self.chosen.emit("")
         self.drawing_toggled.emit(is_drawing)
+
+    def _on_new(self) -> None:
+        if self._new.isEnabled():
+            self.new_asked.emit()
+
+    def _on_edit_asked(self) -> None:
+        row = self._chosen_row()
+        if row is not None and row.is_decided:
+            place, column = self._table.currentRow(), self._table.currentColumn()
+            column = column if column in self._editable else self._editable[0]
+            self._go_to(place, column)
+            self._table.editItem(self._table.item(place, column))
+
+    def _on_item_changed(self, item: QTableWidgetItem) -> None:
+        row, column, text = self._shown[item.row()], item.column(), item.text().strip()
+        with QSignalBlocker(self._table):
+            item.setText(row.cells[column])
+        if text != row.cells[column]:
+            self._is_entering = True
+            try:
+                self.entered.emit(row.name, column, text)
+            finally:
+                self._is_entering = False
 
     def _on_type(self) -> None:
         row = self._chosen_row()

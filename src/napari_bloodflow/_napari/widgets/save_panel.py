@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING
 
 from napari.utils.notifications import show_error
 from qtpy.QtCore import QTimer
@@ -11,12 +12,16 @@ from qtpy.QtWidgets import QCheckBox, QFileDialog, QHBoxLayout, QVBoxLayout, QWi
 
 from napari_bloodflow._napari.use_layer import keep_using
 from napari_bloodflow._napari.widgets.conflict_panel import ConflictPanel
+from napari_bloodflow._napari.widgets.list_loader import FileSaver
 from napari_bloodflow._napari.widgets.parts import Notice, push_button
 from napari_bloodflow.errors import SaveError, SidecarConflict
 
 if TYPE_CHECKING:
     from napari_bloodflow._napari.session import ViewerSession
     from napari_bloodflow.acquisition.acq_image import AcqImage
+    from napari_bloodflow.acquisition.acq_image_list import SaveReport
+    from napari_bloodflow.acquisition.sidecar_merge import Keep
+    from napari_bloodflow.problems import Problem
 
 __all__ = ["SavePanel"]
 
@@ -31,6 +36,8 @@ _STRICT_TABLES_TIP = (
 
 class SavePanel(QWidget):
     """Save button of the active acquisition, and a line for what was just done.
+
+    Sidecar files are written in a thread; what is edited meanwhile stays unsaved.
 
     Parameters
     ----------
@@ -49,6 +56,10 @@ class SavePanel(QWidget):
         self._conflict = ConflictPanel(self)
         self._conflict.decided.connect(self._on_decided)
         self._save = push_button("Save", "save", "", self._on_save, self)
+        self._saver = FileSaver(self)
+        self._saver.ended.connect(self._on_saved)
+        self._saving: AcqImage | None = None
+        self._problems_before: set[Problem] = set()
         self._fading = QTimer(self)
         self._fading.setSingleShot(True)
         self._fading.setInterval(_CONFIRMATION_MS)
@@ -73,6 +84,7 @@ class SavePanel(QWidget):
             self._acq = acq
             self._message.say("")
             self._conflict.clear()
+        self._conflict.setEnabled(not self._saver.is_running)
         if acq is None:
             self._save.setEnabled(False)
             return
@@ -81,7 +93,10 @@ class SavePanel(QWidget):
         if not is_dirty:
             self._conflict.clear()
         folder = Path(acq.path).parent
-        if acq.is_in_memory:
+        if self._saver.is_running:
+            self._save.setText("Saving…")
+            tip = "What you edit meanwhile is saved the next time"
+        elif acq.is_in_memory:
             self._save.setText("Save image…")
             tip = "Write the image as a TIFF file, with ROIs, metadata and results beside it"
         elif acq.read_only_reason:
@@ -95,20 +110,27 @@ class SavePanel(QWidget):
                 "The image itself is never written."
             )
         self._save.setToolTip(self._session.blinding.clean(tip, acq))
-        self._save.setEnabled(is_dirty or bool(acq.read_only_reason))
+        can_save = is_dirty or bool(acq.read_only_reason)
+        self._save.setEnabled(can_save and not self._saver.is_running)
 
     def say(self, text: str) -> None:
         """Tell for a while what was done, in the dock and in the status line."""
-        if self._acq is not None:
-            text = self._session.blinding.clean(text, self._acq)
-        self._message.say(text, "done")
-        self._fading.start()
-        self._session.viewer.status = text
+        self._tell_done(self._acq, text)
+
+    def _tell_done(self, acq: AcqImage | None, text: str) -> None:
+        if acq is not None:
+            text = self._session.blinding.clean(text, acq)
+        if acq is self._acq:
+            self._message.say(text, "done")
+            self._fading.start()
+        with suppress(RuntimeError):  # the viewer was closed while the file was written
+            self._session.viewer.status = text
 
     def _tell_failure(self, acq: AcqImage, error: OSError | ValueError) -> None:
         clean = self._session.blinding.clean
-        self._fading.stop()
-        self._message.say(clean(f"Not saved. {error}", acq), "error")
+        if acq is self._acq:
+            self._fading.stop()
+            self._message.say(clean(f"Not saved. {error}", acq), "error")
         show_error(clean(f"{acq.name} was not saved. {error}", acq))
 
     def _on_faded(self) -> None:
@@ -174,25 +196,35 @@ class SavePanel(QWidget):
             return
         self.say(f"Saved {', '.join(path.name for path in written)}")
 
-    def _save_keeping(self, acq: AcqImage, keep: Literal["mine", "both"] | None) -> None:
-        before = set(acq.problems)
-        try:
-            acq.save(keep=keep)
-        except SidecarConflict as conflict:
-            self._message.say("")
-            self._conflict.show_conflict(conflict)
+    def _save_keeping(self, acq: AcqImage, keep: Keep | None) -> None:
+        self._saving, self._problems_before = acq, set(acq.problems)
+        self._saver.start([acq], keep)
+        self.refresh()
+
+    def _on_saved(self, report: SaveReport) -> None:
+        acq, self._saving = self._saving, None
+        self.refresh()
+        if acq is None:
             return
-        except SaveError as error:
-            self._tell_failure(acq, error)
-            return
-        self._conflict.clear()
+        for _, error in report.failed:
+            if isinstance(error, SidecarConflict) and acq is self._acq:
+                self._message.say("")
+                self._conflict.show_conflict(error)
+            else:
+                self._tell_failure(acq, error)
+        if report.saved:
+            self._tell_saved(acq)
+
+    def _tell_saved(self, acq: AcqImage) -> None:
+        if acq is self._acq:
+            self._conflict.clear()
         names = [path.name for path in acq.get_sidecar_paths()]
-        is_merged = bool(set(acq.problems) - before)
+        is_merged = bool(set(acq.problems) - self._problems_before)
         more = ", together with the changes of another program" if is_merged else ""
         if acq.columns_left_out:
             count = len(acq.columns_left_out)
             more = f", without {count} columns of ours{more}"
-        self.say(f"Saved {', '.join(names)}{more}")
+        self._tell_done(acq, f"Saved {', '.join(names)}{more}")
 
 
 def _file_names(acq: AcqImage) -> list[str]:
