@@ -199,7 +199,7 @@ def test_a_folder_is_listed_and_its_first_file_shown(bench: Bench, folder: Path)
     assert "readable TIFF" in bench.column("name", Qt.ItemDataRole.ToolTipRole)[3]
     bench.wait(lambda: bench.session.acq is not None)
     assert bench.name == "v1.tif"
-    assert bench.text("file_count") == "4 files, 1 cannot be opened"
+    bench.wait(lambda: bench.text("file_count") == "4 files, 1 cannot be opened")
     assert bench.viewer.title == "v1.tif - napari"
 
 

@@ -791,7 +791,8 @@ class Fuzz:
         if layer.nshapes:
             index = self.rng.randrange(layer.nshapes)
             layer.selected_data = {index}
-            self.pointer.click(tuple(self.rng.choice(list(layer.data[index]))))
+            if len(np.unique(layer.data[index], axis=0)) > 1:  # napari fails at a line of no length
+                self.pointer.click(tuple(self.rng.choice(list(layer.data[index]))))
         return None
 
     def remove(self) -> set[int] | None:
