@@ -518,11 +518,11 @@ def test_selected_or_all_unsaved_files_are_saved(bench: Bench, folder: Path) -> 
     bench.pick(1)
     bench.click("save_selected")
     bench.wait(lambda: bench.text("list_message_text") == "Saved 1 file.")
-    assert bench.column("state")[:3] == ["●", "", "●"]
+    bench.wait(lambda: bench.column("state")[:3] == ["●", "", "●"])
     assert not AcqImage(folder / "control" / "v2.tif").accepted
     bench.click("save_all")
     bench.wait(lambda: bench.text("list_message_text") == "Saved 2 files.")
-    assert bench.column("state")[:3] == ["", "", ""]
+    bench.wait(lambda: bench.column("state")[:3] == ["", "", ""])
     bench.wait(lambda: not bench.find("save_all").isEnabled())
     # Files that are neither shown nor edited are let go of.
     assert [f.path.name for f in bench.session.workspace.files if f.acq] == ["v2.tif"]
@@ -535,7 +535,7 @@ def test_what_cannot_be_saved_is_told_and_stays(bench: Bench, folder: Path) -> N
         bench.session.workspace.open(file).accepted = False
     bench.click("save_all")
     bench.wait(lambda: "Saved 1 file. v1.tif was not saved" in bench.text("list_message_text"))
-    assert bench.column("state")[:2] == ["●", ""]
+    bench.wait(lambda: bench.column("state")[:2] == ["●", ""])
 
 
 def test_the_window_works_while_files_are_saved(bench: Bench, folder: Path) -> None:
