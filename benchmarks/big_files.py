@@ -10,6 +10,7 @@ where the machine has too little memory. The builtin row needs napari.
 
 from __future__ import annotations
 
+import argparse
 import json
 import os
 import subprocess
@@ -157,5 +158,8 @@ def main(num_gb: float, num_pages: int) -> None:
 
 
 if __name__ == "__main__":
-    given = sys.argv[1:]
-    main(float(given[0]) if given else 4.3, int(given[1]) if len(given) > 1 else 30_000)
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("num_gb", nargs="?", type=float, default=4.3)
+    parser.add_argument("num_pages", nargs="?", type=int, default=30_000)
+    arguments = parser.parse_args()
+    main(arguments.num_gb, arguments.num_pages)
