@@ -16,6 +16,7 @@ from napari_bloodflow.storage.calibration.readings import (
     between_frames,
     day_and_time,
 )
+from napari_bloodflow.storage.decoded_pixels import DecodedPixels
 from napari_bloodflow.storage.image_header import ImageHeader
 from napari_bloodflow.storage.tiff_guard import check_decoded_size
 
@@ -30,7 +31,6 @@ CZI_EXTENSIONS = (".czi",)
 
 _SIGNATURE = b"ZISRAWFILE"
 _SAMPLES = "0"
-_MAX_PLANES = 8
 
 
 def read_czi_header(path: Path) -> ImageHeader:
@@ -153,7 +153,7 @@ def _calibration(xml: str, num_frames: int, *, rows_are_frames: bool) -> Calibra
         return reader.findings()
 
 
-class CziPixels:
+class CziPixels(DecodedPixels):
     """Pixels of a CZI file, decoded when needed and read-only.
 
     Parameters
@@ -161,59 +161,6 @@ class CziPixels:
     header : ImageHeader
         As :func:`read_czi_header` returns.
     """
-
-    def __init__(self, header: ImageHeader) -> None:
-        self._header = header
-        self._planes: dict[tuple[int, int, int], NDArray[Any]] = {}
-
-    def plane(self, channel: int = 0, z: int = 0, t: int = 0) -> NDArray[Any]:
-        """Return one plane.
-
-        Parameters
-        ----------
-        channel, z, t : int
-            Which plane, from 0.
-
-        Returns
-        -------
-        ndarray, shape (time, position)
-            Read-only.
-
-        Raises
-        ------
-        UnknownPlaneError
-            (a ValueError) if the file has no such channel, z or t.
-        ImageReadError
-            If the pixels cannot be decoded.
-        """
-        self._header.check_plane(channel, z, t)
-        key = (channel, z, t)
-        if key not in self._planes:
-            plane = self._decoded(*key)
-            plane.flags.writeable = False
-            while len(self._planes) >= _MAX_PLANES:
-                self._planes.pop(next(iter(self._planes)), None)
-            self._planes[key] = plane
-            return plane
-        return self._planes[key]
-
-    def volume(self, channel: int = 0) -> NDArray[Any]:
-        """Return all planes of a channel, with the axes of the header without C.
-
-        Raises
-        ------
-        UnknownPlaneError, ImageReadError
-            As :meth:`plane`.
-        """
-        sizes = self._header.sizes
-        num_t, num_z = sizes.get("T", 1), sizes.get("Z", 1)
-        planes = [self.plane(channel, z, t) for t in range(num_t) for z in range(num_z)]
-        shape = [size for axis, size in sizes.items() if axis != "C"]
-        return np.reshape(np.stack(planes), shape)
-
-    def close(self) -> None:
-        """Let go of the pixels; the next access reads them again."""
-        self._planes.clear()
 
     def _decoded(self, channel: int, z: int, t: int) -> NDArray[Any]:
         header = self._header

@@ -20,6 +20,7 @@ from napari_bloodflow.storage.calibration.readings import (
     between_frames,
     day_and_time,
 )
+from napari_bloodflow.storage.decoded_pixels import DecodedPixels
 from napari_bloodflow.storage.image_header import ImageHeader
 from napari_bloodflow.storage.tiff_guard import check_decoded_size
 
@@ -38,7 +39,6 @@ _MAP_LOCATION = struct.Struct("<32sQ")
 _FRAME_IN_MAP = re.compile(rb"ImageDataSeq\|(\d{1,10})!(.{8}).{8}", re.DOTALL)
 _PIXELS_AT = 4096
 """Where the pixels of an uncompressed frame begin, from its offset in the map."""
-_MAX_PLANES = 8
 _MAX_REASON = 120
 _DAYS = ("%m/%d/%Y", "%d/%m/%Y", "%d.%m.%Y", "%Y-%m-%d", "%Y/%m/%d")
 _TIMES = ("%I:%M:%S %p", "%H:%M:%S")
@@ -250,7 +250,7 @@ def _moments(date: str) -> set[datetime]:
     return moments
 
 
-class Nd2Pixels:
+class Nd2Pixels(DecodedPixels):
     """Pixels of an ND2 file, decoded when needed and read-only.
 
     Parameters
@@ -258,59 +258,6 @@ class Nd2Pixels:
     header : ImageHeader
         As :func:`read_nd2_header` returns.
     """
-
-    def __init__(self, header: ImageHeader) -> None:
-        self._header = header
-        self._planes: dict[tuple[int, int, int], NDArray[Any]] = {}
-
-    def plane(self, channel: int = 0, z: int = 0, t: int = 0) -> NDArray[Any]:
-        """Return one plane.
-
-        Parameters
-        ----------
-        channel, z, t : int
-            Which plane, from 0.
-
-        Returns
-        -------
-        ndarray, shape (time, position)
-            Read-only.
-
-        Raises
-        ------
-        UnknownPlaneError
-            (a ValueError) if the file has no such channel, z or t.
-        ImageReadError
-            If the pixels cannot be decoded.
-        """
-        self._header.check_plane(channel, z, t)
-        key = (channel, z, t)
-        if key not in self._planes:
-            plane = self._decoded(*key)
-            plane.flags.writeable = False
-            while len(self._planes) >= _MAX_PLANES:
-                self._planes.pop(next(iter(self._planes)), None)
-            self._planes[key] = plane
-            return plane
-        return self._planes[key]
-
-    def volume(self, channel: int = 0) -> NDArray[Any]:
-        """Return all planes of a channel, with the axes of the header without C.
-
-        Raises
-        ------
-        UnknownPlaneError, ImageReadError
-            As :meth:`plane`.
-        """
-        sizes = self._header.sizes
-        num_t, num_z = sizes.get("T", 1), sizes.get("Z", 1)
-        planes = [self.plane(channel, z, t) for t in range(num_t) for z in range(num_z)]
-        shape = [size for axis, size in sizes.items() if axis != "C"]
-        return np.reshape(np.stack(planes), shape)
-
-    def close(self) -> None:
-        """Let go of the pixels; the next access reads them again."""
-        self._planes.clear()
 
     def _decoded(self, channel: int, z: int, t: int) -> NDArray[Any]:
         header = self._header
