@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING
 
 from napari_bloodflow.acquisition.merged_save import save_merged
 from napari_bloodflow.acquisition.pending_save import PendingSave
-from napari_bloodflow.acquisition.sidecar_state import PRESENT_KEYS, RenderedSidecar, SidecarState
+from napari_bloodflow.acquisition.sidecar_state import PRESENT_KEYS, SidecarState
+from napari_bloodflow.acquisition.sidecar_values import RenderedSidecar, with_rois_as_shown
 from napari_bloodflow.errors import FilesChangedError, SaveError
 from napari_bloodflow.storage.array_pixels import write_plane
 from napari_bloodflow.storage.atomic import back_up, may_exist, read_if_there
@@ -166,7 +167,7 @@ class AcqFiles:
             raise SaveError(self.state.path, self.state.read_only_reason)
         self.settle()
         analyses = self._models.analysis_set.as_list()
-        rendered = self.state.with_rois_as_shown(self._models.render(self.state))
+        rendered = with_rois_as_shown(self._models.render(self.state))
         contents = {**self.state.render_tables(analyses), **self._contents(rendered)}
         before = self.state.content()
         copies = {

@@ -22,7 +22,8 @@ if TYPE_CHECKING:
     from napari_bloodflow.acquisition.images import AcqImages
     from napari_bloodflow.acquisition.metadata import AcqImageHeader, MetadataSection
     from napari_bloodflow.acquisition.roi import Roi
-    from napari_bloodflow.acquisition.sidecar_state import RenderedSidecar, SidecarState
+    from napari_bloodflow.acquisition.sidecar_state import SidecarState
+    from napari_bloodflow.acquisition.sidecar_values import RenderedSidecar
     from napari_bloodflow.analysis.analysis_set import AnalysisSet
     from napari_bloodflow.analysis.base import AnalysisSource
 

@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING
 
 from napari_bloodflow.acquisition.analysis_records import record_key, record_rank
 from napari_bloodflow.acquisition.sidecar_merge import Keep, Merged, SidecarContent, merge_sidecars
-from napari_bloodflow.acquisition.sidecar_state import SidecarState, table_columns
+from napari_bloodflow.acquisition.sidecar_state import SidecarState
+from napari_bloodflow.acquisition.sidecar_values import table_columns
 from napari_bloodflow.acquisition.table_columns import strict_rows
 from napari_bloodflow.errors import FilesChangedError, SaveError, SidecarConflict
 from napari_bloodflow.problems import Problem

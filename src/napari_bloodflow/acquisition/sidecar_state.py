@@ -8,12 +8,20 @@ from __future__ import annotations
 
 import json
 from copy import deepcopy
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from napari_bloodflow.acquisition.analysis_records import analysis_from_record, record_rank
 from napari_bloodflow.acquisition.roi import roi_from_dict
 from napari_bloodflow.acquisition.sidecar_merge import SidecarContent
+from napari_bloodflow.acquisition.sidecar_values import (
+    RenderedSidecar,
+    RoiRecord,
+    SavedResults,
+    TableToWrite,
+    roi_record,
+    same_columns,
+    table_columns,
+)
 from napari_bloodflow.acquisition.table_columns import foreign_columns, is_ours, strict_rows
 from napari_bloodflow.analysis.base import AnalysisKey, AnalysisResult
 from napari_bloodflow.analysis.registry import analysis_class, parent_name
@@ -28,7 +36,7 @@ from napari_bloodflow.storage.sidecar import (
     read_sidecar,
     sidecar_path,
 )
-from napari_bloodflow.storage.tables import block, encode_table, read_table, table_path
+from napari_bloodflow.storage.tables import block, read_table, table_path
 from napari_bloodflow.storage.transaction import write_transaction
 
 if TYPE_CHECKING:
@@ -44,85 +52,12 @@ if TYPE_CHECKING:
 __all__ = [
     "AXES_KEY",
     "PRESENT_KEYS",
-    "RenderedSidecar",
-    "SavedResults",
     "SidecarState",
-    "TableToWrite",
-    "table_columns",
 ]
 
 AXES_KEY = "axes_swapped"
 PRESENT_KEYS = frozenset({"calibration_source", AXES_KEY})
 """Keys of our own file that are there only while they hold."""
-
-
-@dataclass(frozen=True, slots=True)
-class _RoiRecord:
-    """A ROI record of the file and the ROI made of it; None for one that cannot be used."""
-
-    record: Any
-    roi: Roi | None
-
-
-@dataclass(frozen=True, slots=True)
-class RenderedSidecar:
-    """A document ready to be written, and what each of its records stands for.
-
-    Parameters
-    ----------
-    document : dict
-        The whole JSON document.
-    roi_records : list
-        Its ROI records in order.
-    analysis_records : dict
-        Its analysis records by key, without those that could not be read.
-    """
-
-    document: dict[str, Any]
-    roi_records: list[_RoiRecord]
-    analysis_records: dict[AnalysisKey, Any]
-
-
-@dataclass(frozen=True, slots=True)
-class TableToWrite:
-    """A table that is to be written whole.
-
-    Parameters
-    ----------
-    blocks : list of tuple
-        Channel, ROI and rows of each result.
-    columns : tuple of str
-        Columns that come first.
-    unkeyed : DataFrame or None
-        Rows of nobody.
-    """
-
-    blocks: list[tuple[int, int, pd.DataFrame]]
-    columns: tuple[str, ...]
-    unkeyed: pd.DataFrame | None
-
-    def encode(self) -> bytes:
-        """Return its bytes; the slow part of a save, and safe in any thread."""
-        return encode_table(self.blocks, self.columns, foreign=self.unkeyed)
-
-
-@dataclass(frozen=True, slots=True)
-class SavedResults:
-    """The results of a save.
-
-    Parameters
-    ----------
-    rows : mapping of AnalysisKey to DataFrame or None
-        Rows of the tables.
-    results : mapping of AnalysisKey to tuple
-        Parameters, and the result or None.
-    strict_tables : bool
-        Whether columns of ours were left out.
-    """
-
-    rows: dict[AnalysisKey, pd.DataFrame | None]
-    results: dict[AnalysisKey, tuple[dict[str, Any], AnalysisResult | None]]
-    strict_tables: bool
 
 
 class SidecarState:
@@ -165,7 +100,7 @@ class SidecarState:
         self._unkeyed_rows: dict[str, pd.DataFrame] = {}
         self._foreign_columns: dict[str, tuple[str, ...]] = {}
         self._saved_results: dict[AnalysisKey, tuple[dict[str, Any], Any]] = {}
-        self._roi_records: list[_RoiRecord] = []
+        self._roi_records: list[RoiRecord] = []
         self._analysis_records: dict[AnalysisKey, Any] = {}
         self._foreign_records: list[Any] = []
 
@@ -266,13 +201,13 @@ class SidecarState:
                 roi = found.with_geometry(found.geometry.clamped(bounds))
             except ValueError as error:
                 self.note(where, str(error), "this ROI is not shown, its record is kept")
-                self._roi_records.append(_RoiRecord(record, None))
+                self._roi_records.append(RoiRecord(record, None))
                 continue
             if roi != found:
                 self.note(where, f"ROI {roi.roi_id} reaches outside the image", "it was cut to it")
                 self._has_cut_rois = True
             good[roi.roi_id] = roi
-            self._roi_records.append(_RoiRecord(record, roi))
+            self._roi_records.append(RoiRecord(record, roi))
         return list(good.values())
 
     def greatest_roi_id(self) -> int:
@@ -465,10 +400,10 @@ class SidecarState:
         document["analysis"] = [*records.values(), *self._foreign_records]
         return RenderedSidecar(document, roi_records, records)
 
-    def _render_rois(self, rois: Sequence[Roi]) -> list[_RoiRecord]:
+    def _render_rois(self, rois: Sequence[Roi]) -> list[RoiRecord]:
         """Return the records in the order of the ROIs; unusable ones keep their place."""
         stored = {item.roi.roi_id: item for item in self._roi_records if item.roi is not None}
-        fresh = [_roi_record(roi, stored.get(roi.roi_id)) for roi in rois]
+        fresh = [roi_record(roi, stored.get(roi.roi_id)) for roi in rois]
         present = {roi.roi_id for roi in rois}
         rendered = []
         for item in self._roi_records:
@@ -477,16 +412,6 @@ class SidecarState:
             elif item.roi.roi_id in present:
                 rendered.append(fresh.pop(0))
         return rendered + fresh
-
-    @staticmethod
-    def with_rois_as_shown(rendered: RenderedSidecar) -> RenderedSidecar:
-        """Return the document with every usable ROI as it is shown, cut to the image."""
-        records = [
-            item if item.roi is None else _fresh_record(item.roi, item.record)
-            for item in rendered.roi_records
-        ]
-        document = {**rendered.document, "rois": [item.record for item in records]}
-        return RenderedSidecar(document, records, rendered.analysis_records)
 
     def _render_analysis(self, analysis: Analysis) -> Any:
         stored = self._analysis_records.get(analysis.key, {})
@@ -528,7 +453,7 @@ class SidecarState:
             rows = {a.key: self._rows_to_write(a) for a in present}
             blocks = [(*key[1:], table) for key, table in rows.items() if table is not None]
             unchanged = stored.keys() <= rows.keys() and all(
-                self.is_saved(a) and _same_columns(rows[a.key], stored.get(a.key)) for a in present
+                self.is_saved(a) and same_columns(rows[a.key], stored.get(a.key)) for a in present
             )
             if (unchanged and target is None) or not (blocks or stored):
                 continue
@@ -686,30 +611,3 @@ def _present_results(
         )
         for analysis in analyses
     }
-
-
-def _roi_record(roi: Roi, stored: _RoiRecord | None) -> _RoiRecord:
-    if stored is None:
-        return _RoiRecord(roi.to_dict(), roi)
-    return stored if stored.roi == roi else _fresh_record(roi, stored.record)
-
-
-def _fresh_record(roi: Roi, record: dict[str, Any]) -> _RoiRecord:
-    fresh = roi.to_dict()
-    data = {**record["data"], **fresh["data"]}
-    return _RoiRecord({**record, **fresh, "data": data}, roi)
-
-
-def _same_columns(rows: pd.DataFrame | None, stored: pd.DataFrame | None) -> bool:
-    if rows is None or stored is None:
-        return rows is stored
-    return list(rows.columns) == list(stored.columns)
-
-
-def table_columns(analysis_name: str, frames: Iterable[pd.DataFrame]) -> tuple[str, ...]:
-    """Return the columns that come first in a table: the format's and then ours, or as found."""
-    found = tuple(dict.fromkeys(column for frame in frames for column in frame.columns))
-    kind = analysis_class(analysis_name)
-    if not kind.standard_columns:
-        return found
-    return kind.standard_columns + tuple(name for name in kind.own_columns if name in found)
