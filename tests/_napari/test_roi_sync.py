@@ -911,7 +911,9 @@ def run_fuzz(seed: int, num_steps: int) -> None:
 
 @pytest.mark.slow
 @pytest.mark.filterwarnings("ignore:invalid value encountered in cast:RuntimeWarning")
-@settings(max_examples=300, deadline=None, phases=[Phase.explicit, Phase.reuse, Phase.generate])
+@settings(
+    max_examples=300, deadline=None, derandomize=True, phases=[Phase.explicit, Phase.generate]
+)
 @given(seed=st.integers(0, 2**32))
 def test_model_and_layer_agree_after_sixty_operations(seed: int) -> None:
     run_fuzz(seed, 60)
