@@ -497,6 +497,7 @@ def test_files_are_accepted_and_rejected_with_mouse_and_space_bar(
     bench.pick(0)
     bench.key(Qt.Key.Key_Down, Qt.KeyboardModifier.ShiftModifier)
     bench.key(Qt.Key.Key_Down, Qt.KeyboardModifier.ShiftModifier)
+    bench.wait(lambda: bench.name == "v10.tif")
     bench.key(Qt.Key.Key_Space)
     bench.wait(lambda: bench.accepted == [True, True, True, None])
     bench.key(Qt.Key.Key_Space)
@@ -516,6 +517,7 @@ def test_selected_or_all_unsaved_files_are_saved(bench: Bench, folder: Path) -> 
     for file in bench.session.workspace.files[:3]:
         bench.session.workspace.open(file).accepted = False
     bench.pick(1)
+    bench.wait(lambda: bench.name == "v2.tif")
     bench.click("save_selected")
     bench.wait(lambda: bench.text("list_message_text") == "Saved 1 file.")
     bench.wait(lambda: bench.column("state")[:3] == ["●", "", "●"])
@@ -525,7 +527,8 @@ def test_selected_or_all_unsaved_files_are_saved(bench: Bench, folder: Path) -> 
     bench.wait(lambda: bench.column("state")[:3] == ["", "", ""])
     bench.wait(lambda: not bench.find("save_all").isEnabled())
     # Files that are neither shown nor edited are let go of.
-    assert [f.path.name for f in bench.session.workspace.files if f.acq] == ["v2.tif"]
+    files = bench.session.workspace.files
+    bench.wait(lambda: [file.path.name for file in files if file.acq] == ["v2.tif"])
 
 
 def test_what_cannot_be_saved_is_told_and_stays(bench: Bench, folder: Path) -> None:
