@@ -16,7 +16,7 @@ from napari_bloodflow.storage.calibration.readings import (
     between_frames,
     day_and_time,
 )
-from napari_bloodflow.storage.decoded_pixels import DecodedPixels
+from napari_bloodflow.storage.decoded_pixels import DecodedPixels, axes_of_lines, read_start
 from napari_bloodflow.storage.image_header import ImageHeader
 from napari_bloodflow.storage.tiff_guard import check_decoded_size
 
@@ -53,15 +53,8 @@ def read_czi_header(path: Path) -> ImageHeader:
     ImageReadError
         If it holds no kymograph, or the extra ``czi`` is not installed.
     """
-    try:
-        with path.open("rb") as stream:
-            is_czi = stream.read(len(_SIGNATURE)) == _SIGNATURE
-        file_size = path.stat().st_size
-    except FileNotFoundError:
-        raise FileNotFoundError(2, "no such file", str(path)) from None
-    except OSError as error:
-        raise ImageReadError(path, f"cannot be read: {error.strerror or error}") from error
-    if not is_czi:
+    signature, file_size = read_start(path, len(_SIGNATURE))
+    if signature != _SIGNATURE:
         raise ImageReadError(path, "is not a CZI file")
     open_czi = _opener(path)
     try:
@@ -100,12 +93,7 @@ def _header(czi: Any, path: Path, file_size: int) -> ImageHeader:
         raise ImageReadError(path, f"is damaged: it claims {num_planes} planes, but has fewer")
     stored_axes = "".join(axis for axis in "TCZYX" if axis in "YX" or sizes[axis] > 1)
     stored = tuple(sizes[axis] for axis in stored_axes), stored_axes
-    rows_are_frames = sizes["Y"] == 1 and sizes["T"] > 1
-    if rows_are_frames:
-        sizes["Y"] = sizes.pop("T")
-    if sizes["Y"] < 2:
-        raise ImageReadError(path, "has one line of pixels; a kymograph has at least two")
-    axes = "".join(axis for axis in "TCZYX" if axis in "YX" or sizes.get(axis, 1) > 1)
+    axes, rows_are_frames = axes_of_lines(path, sizes)
     dtype = np.dtype(czi.dtype)
     check_decoded_size(path, sizes["Y"] * sizes["X"] * dtype.itemsize, file_size)
     found = _calibration(czi.metadata() or "", sizes.get("T", 1), rows_are_frames=rows_are_frames)

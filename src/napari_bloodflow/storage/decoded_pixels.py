@@ -1,4 +1,4 @@
-"""Pixels of files that are decoded plane by plane."""
+"""What formats share whose planes another package decodes: CZI and ND2."""
 
 from __future__ import annotations
 
@@ -7,15 +7,63 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from napari_bloodflow.errors import ImageReadError
+
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from numpy.typing import NDArray
 
     from napari_bloodflow.storage.image_header import ImageHeader
 
-__all__ = ["DecodedPixels"]
+__all__ = ["DecodedPixels", "axes_of_lines", "read_start"]
 
 _MAX_PLANES = 8
 """Decoded planes that are kept, enough for all channels of one z and t."""
+
+
+def read_start(path: Path, num_bytes: int) -> tuple[bytes, int]:
+    """Return the first bytes of a file, and its size.
+
+    Raises
+    ------
+    FileNotFoundError
+        If there is no such file.
+    ImageReadError
+        If it cannot be read.
+    """
+    try:
+        with path.open("rb") as stream:
+            start = stream.read(num_bytes)
+        return start, path.stat().st_size
+    except FileNotFoundError:
+        raise FileNotFoundError(2, "no such file", str(path)) from None
+    except OSError as error:
+        raise ImageReadError(path, f"cannot be read: {error.strerror or error}") from error
+
+
+def axes_of_lines(path: Path, sizes: dict[str, int]) -> tuple[str, bool]:
+    """Return the axes of an image, and whether each of its frames is one line.
+
+    Parameters
+    ----------
+    path : pathlib.Path
+        The file, for the error.
+    sizes : dict of str to int
+        Length by axis, with all of ``TCZYX``. Frames of one line become rows: T becomes Y.
+
+    Raises
+    ------
+    ImageReadError
+        If there is one line only.
+    """
+    rows_are_frames = sizes["Y"] == 1 and sizes["T"] > 1
+    if rows_are_frames:
+        sizes["Y"] = sizes.pop("T")
+    if sizes["Y"] < 2:
+        raise ImageReadError(path, "has one line of pixels; a kymograph has at least two")
+    axes = "".join(axis for axis in "TCZYX" if axis in "YX" or sizes.get(axis, 1) > 1)
+    return axes, rows_are_frames
 
 
 class DecodedPixels(ABC):
