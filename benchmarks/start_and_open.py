@@ -19,6 +19,7 @@ REPEATS = 7
 READER = """
 import sys, time
 from napari_bloodflow._napari.reader import get_reader
+import napari.components.viewer_model  # there in any viewer
 import napari_bloodflow._napari.session, napari_bloodflow.acquisition.acq_image
 start = time.perf_counter()
 layers = get_reader(sys.argv[1])(sys.argv[1])
