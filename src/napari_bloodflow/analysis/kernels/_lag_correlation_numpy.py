@@ -10,7 +10,7 @@ from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from scipy.fft import fft, ifft, irfft, next_fast_len, rfft
+from scipy.fft import fft, irfft, next_fast_len, rfft
 from scipy.sparse import csr_array
 
 from napari_bloodflow.analysis.kernels._lag_parts_numpy import compare_parts
@@ -107,9 +107,8 @@ def measure_batch(
     state = _line_states(lines)
     smooth = _smooth_lines(lines, state, plan, background, scale, level_lines, kernel)
     correlation = _correlations(smooth, num_windows, plan)
-    running = _running(smooth)
-    running_sq = _running(np.where(state[:, np.newaxis] == 0, np.square(smooth) - excess, 0.0))
-    energy = _take_means(correlation, running, running_sq, plan)
+    squares = np.where(state[:, np.newaxis] == 0, np.square(smooth) - excess, np.float32(0.0))
+    energy = _take_means(correlation, smooth, squares, plan)
     best, second, snr = _search(correlation, energy, plan, allowed)
     peak = _refine(correlation, energy, plan, best)
     v, r, curvature, mean_energy = peak
@@ -158,52 +157,58 @@ def _correlations(
     series = np.moveaxis(_windows(transform, plan)[:num_windows], 1, 2)
     spectrum = fft(series, n=longer, axis=2)
     power = np.square(spectrum.real) + np.square(spectrum.imag)
-    lagged = ifft(power, axis=2)[:, :, 1 : plan.width] * plan.transfer[:, np.newaxis]
+    # The power is real, so its inverse transform is the conjugate of its transform.
+    lagged = rfft(power, axis=2)[:, :, 1 : plan.width]
+    np.conjugate(lagged, out=lagged)
+    lagged *= plan.transfer[:, np.newaxis] / np.float32(longer)
     result = irfft(np.moveaxis(lagged, 1, 2), n=plan.fft_size, axis=2)
     return np.ascontiguousarray(result[:, :, : plan.num_displacements], dtype=np.float32)
 
 
-def _running(values: NDArray[np.float32]) -> NDArray[np.float32]:
-    """Add up each line from its start."""
-    return np.pad(np.cumsum(values, axis=1, dtype=np.float32), ((0, 0), (1, 0)))
+def _overlaps(
+    values: NDArray[np.float32], num_windows: int, plan: LagPlan
+) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+    """Add up what overlaps, of the lines that have a later partner and of these partners."""
+    running = np.pad(np.cumsum(values, axis=1, dtype=np.float32), ((0, 0), (1, 0)))
+    d = np.arange(plan.reach + HALO + 1)
+    heads, tails = running[:, plan.num_columns - d], running[:, -1:] - running[:, d]
+    early = np.concatenate([tails[:, :0:-1], heads], axis=1)
+    late = np.concatenate([heads[:, :0:-1], tails], axis=1)
+    first, other = np.zeros((2, num_windows, plan.num_lags, plan.num_displacements), np.float32)
+    # The longest lag first, because each shorter one has one pair more; `cumsum` is slower.
+    for lag in range(plan.num_lags, 0, -1):
+        longer = min(lag, plan.num_lags - 1)
+        start = plan.width - 1 - lag
+        np.add(first[:, longer], early[start :: plan.step][:num_windows], out=first[:, lag - 1])
+        np.add(other[:, longer], late[lag :: plan.step][:num_windows], out=other[:, lag - 1])
+    return first, other
 
 
 def _take_means(
     correlation: NDArray[np.float32],
-    running: NDArray[np.float32],
-    running_sq: NDArray[np.float32],
+    smooth: NDArray[np.float32],
+    squares: NDArray[np.float32],
     plan: LagPlan,
 ) -> NDArray[np.float32]:
-    d = np.arange(plan.reach + HALO + 1)
-    center, num_windows = d.size - 1, correlation.shape[0]
-
-    def over_lines(sums: NDArray[np.float32]) -> tuple[NDArray[np.float32], ...]:
-        """Heads and tails of lines that have a later partner, then of those with an earlier."""
-        parts = []
-        for ends in (sums[:, plan.num_columns - d], sums[:, -1:] - sums[:, d]):
-            total = np.cumsum(_windows(ends, plan)[:num_windows], axis=1, dtype=np.float32)
-            early = total[:, plan.width - 2 :: -1]
-            parts.append((early, total[:, -1:] - total[:, :-1]))
-        (early_head, late_head), (early_tail, late_tail) = parts
-        return early_head, early_tail, late_head, late_tail
-
-    early_head, early_tail, late_head, late_tail = over_lines(running)
-    early_head_sq, early_tail_sq, late_head_sq, late_tail_sq = over_lines(running_sq)
+    num_windows = correlation.shape[0]
+    first, other = _overlaps(smooth, num_windows, plan)
+    energy, late_sq = _overlaps(squares, num_windows, plan)
+    displacement = np.arange(plan.num_displacements) - plan.reach - HALO
     lag = np.arange(1, plan.width)[:, np.newaxis]
-    pixels = ((plan.width - lag) * (plan.num_columns - d)).astype(np.float32)
-    energy = np.empty((num_windows, plan.num_lags, plan.num_displacements), np.float32)
-    right = slice(center, None)
-    left = slice(center - 1, None, -1)
-    for place, first, other, square in (
-        (right, early_head, late_tail, early_head_sq + late_tail_sq),
-        (left, early_tail, late_head, early_tail_sq + late_head_sq),
-    ):
-        kept = slice(None) if place is right else slice(1, None)
-        first, other, square = first[..., kept], other[..., kept], square[..., kept]
-        count = pixels[:, kept]
-        variance = 0.5 * (square - (first**2 + other**2) / count)
-        energy[..., place] = np.maximum(variance, 0.0) + FLOOR * count
-        correlation[..., place] -= first * other / count
+    pixels = ((plan.width - lag) * (plan.num_columns - np.abs(displacement))).astype(np.float32)
+    share = 1 / pixels
+    # In place: these are the largest arrays here, and making new ones takes most of the time.
+    energy += late_sq
+    scratch = np.multiply(first, first, out=late_sq)
+    scratch += other * other
+    scratch *= share
+    energy -= scratch
+    energy *= np.float32(0.5)
+    np.maximum(energy, np.float32(0.0), out=energy)
+    energy += np.float32(FLOOR) * pixels
+    np.multiply(first, other, out=scratch)
+    scratch *= share
+    correlation -= scratch
     return energy
 
 
@@ -240,6 +245,42 @@ def _search(
     return best, second, snr
 
 
+def _weights(
+    d: NDArray[np.float64], plan: LagPlan
+) -> tuple[NDArray[np.float64], NDArray[np.bool_], NDArray[np.float64]]:
+    """Weight of the displacements of a path, where it bends, and the argument of the taper."""
+    q = (plan.reach - np.abs(d)) / plan.taper_px
+    bends = (q > 0) & (q < 1)
+    q = np.clip(q, 0.0, 1.0)
+    return q * q * (3 - 2 * q), bends, q
+
+
+def _value(
+    correlation: NDArray[np.float32],
+    energy: NDArray[np.float32],
+    plan: LagPlan,
+    speed: NDArray[np.float64],
+) -> NDArray[np.float64]:
+    """Mean product less mean energy at a speed per window; see `_difference`."""
+    window = np.arange(speed.size)[:, np.newaxis]
+    lag = np.arange(1, plan.width)
+    d = speed[:, np.newaxis] * lag
+    weight = _weights(d, plan)[0]
+    below = np.floor(d)
+    f = d - below
+    g = 1 - f
+    j = np.where(weight > 0, below + plan.reach + HALO, 1).astype(np.int64)
+    first, last = g**3 / 6, f**3 / 6
+    taps = (first, 2 / 3 - f * f * (1 - 0.5 * f), 2 / 3 - g * g * (1 - 0.5 * g), last)
+    c, count = np.zeros((2, *d.shape))
+    for i, share in enumerate(taps):
+        at = j - 1 + i
+        c += share * (correlation[window, lag - 1, at] - energy[window, lag - 1, at])
+        count += share * (plan.num_columns - np.abs(at - plan.reach - HALO))
+    total = np.maximum(np.sum(weight * (plan.width - lag) * count, axis=1), 1e-12)
+    return np.asarray(np.sum(weight * c, axis=1) / total)
+
+
 def _difference(
     correlation: NDArray[np.float32],
     energy: NDArray[np.float32],
@@ -256,17 +297,13 @@ def _difference(
     window = np.arange(speed.size)[:, np.newaxis]
     lag = np.arange(1, plan.width)
     d = speed[:, np.newaxis] * lag
-    q = (plan.reach - np.abs(d)) / plan.taper_px
-    inside = q > 0
-    q = np.clip(q, 0.0, 1.0)
     sign = np.where(d > 0, 1.0, -1.0)
-    bends = inside & (q < 1)
-    w0 = np.where(inside, q * q * (3 - 2 * q), 0.0)
+    w0, bends, q = _weights(d, plan)
     w1 = np.where(bends, -sign * 6 * q * (1 - q) / plan.taper_px, 0.0)
     w2 = np.where(bends, (6 - 12 * q) / plan.taper_px**2, 0.0)
     below = np.floor(d)
     f = d - below
-    j = np.where(inside, below + plan.reach + HALO, 1).astype(np.int64)
+    j = np.where(w0 > 0, below + plan.reach + HALO, 1).astype(np.int64)
     g = 1 - f
     taps = (
         (g**3 / 6, -0.5 * g**2, g),
@@ -314,25 +351,22 @@ def _refine(
         plan.speed[np.minimum(best + 1, last)] - start, start - plan.speed[np.maximum(best - 1, 0)]
     )
     h /= SAMPLES
-
-    def value(v: NDArray[np.float64]) -> NDArray[np.float64]:
-        return _difference(correlation, energy, plan, v)[0]
-
-    samples = np.stack([value(start + i * h) for i in range(-SAMPLES, SAMPLES + 1)])
+    tables = correlation, energy, plan
+    samples = np.stack([_value(*tables, start + i * h) for i in range(-SAMPLES, SAMPLES + 1)])
     chosen = samples.argmax(axis=0)
     top = samples.max(axis=0)
     top_v = start + (chosen - SAMPLES) * h
     for direction in (-1.0, 1.0):
         climbing = np.ones(best.size, bool)
         for _ in range(2 * SAMPLES):
-            r = value(top_v + direction * h)
+            r = _value(*tables, top_v + direction * h)
             climbing &= r > top
             if not climbing.any():
                 break
             top_v = np.where(climbing, top_v + direction * h, top_v)
             top = np.where(climbing, r, top)
     v = top_v
-    _, r1, r2, product, mean_energy = _difference(correlation, energy, plan, v)
+    _, r1, r2, product, mean_energy = _difference(*tables, v)
     active = np.ones(best.size, bool)
     for _ in range(NEWTON_STEPS):
         active &= r2 < 0
@@ -342,7 +376,7 @@ def _refine(
         following = np.where(active, np.clip(newton, top_v - h, top_v + h), v)
         settled = np.abs(following - v) < 1e-5 * h
         v = following
-        _, r1, r2, product, mean_energy = _difference(correlation, energy, plan, v)
+        _, r1, r2, product, mean_energy = _difference(*tables, v)
         active &= ~settled
     exists = (best >= 0) & (np.abs(v) <= plan.speed[-1])
     with np.errstate(divide="ignore", invalid="ignore"):

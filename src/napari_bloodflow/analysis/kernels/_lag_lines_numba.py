@@ -175,10 +175,10 @@ def prepare_lines(
     kernel: NDArray[np.float32],
     excess: NDArray[np.float32],
     padded: NDArray[np.float32],
-    heads: NDArray[np.float32],
-    tails: NDArray[np.float32],
-    heads_sq: NDArray[np.float32],
-    tails_sq: NDArray[np.float32],
+    early: NDArray[np.float32],
+    late: NDArray[np.float32],
+    early_sq: NDArray[np.float32],
+    late_sq: NDArray[np.float32],
     state: NDArray[np.int8],
 ) -> None:
     """Take the background away, divide by the scale, smooth along the line, add up.
@@ -203,9 +203,9 @@ def prepare_lines(
         Energy to leave out of the sums of squares, see `excess_noise`.
     padded : ndarray of float32, shape (>= lines, >= columns)
         Written in the first columns of the good lines; the rest must be 0, here and in the sums.
-    heads, tails, heads_sq, tails_sq : ndarray of float32, shape (>= lines, n)
-        Written: sums of the result, and of its squares, over the line without its last, or first,
-        0 ... n - 1 pixels.
+    early, late, early_sq, late_sq : ndarray of float32, shape (>= lines, displacements)
+        Written: sums of the result, and of its squares, over the pixels of the line that overlap
+        with a line displaced from it, later or earlier. Displacement 0 is in the middle.
     state : ndarray of int8, shape (lines,)
         Written: 0 good, 1 constant, 2 not finite or beyond 1e30.
     """
@@ -229,17 +229,30 @@ def prepare_lines(
                 wide[radius + x] -= mean
         smooth[:] = 0.0
         for i in range(kernel.shape[0]):
+            shifted = wide[i : i + num_columns]
             for x in range(num_columns):
-                smooth[x] += kernel[i, x] * wide[x + i]
+                smooth[x] += kernel[i, x] * shifted[x]
         running[0] = 0.0
         running_sq[0] = 0.0
         for x in range(num_columns):
             padded[t, x] = smooth[x]
             running[x + 1] = running[x] + smooth[x]
             running_sq[x + 1] = running_sq[x] + (smooth[x] * smooth[x] - excess[x])
-        for d in range(heads.shape[1]):
-            heads[t, d] = running[num_columns - d]
-            heads_sq[t, d] = running_sq[num_columns - d]
-        for d in range(heads.shape[1]):
-            tails[t, d] = running[num_columns] - running[d]
-            tails_sq[t, d] = running_sq[num_columns] - running_sq[d]
+        _sum_overlaps(running, early[t], late[t])
+        _sum_overlaps(running_sq, early_sq[t], late_sq[t])
+
+
+@compiled
+def _sum_overlaps(
+    running: NDArray[np.float32], early: NDArray[np.float32], late: NDArray[np.float32]
+) -> None:
+    """Write the sums over what overlaps, from the running sum; see `prepare_lines`."""
+    last = running.size - 1
+    middle = early.size // 2
+    for d in range(middle + 1):
+        late[middle + d] = running[last] - running[d]
+    cut = running[last - middle :]
+    for d in range(middle):
+        late[d] = cut[d]
+    for d in range(early.size):
+        early[d] = late[early.size - 1 - d]

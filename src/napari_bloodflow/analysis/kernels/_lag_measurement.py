@@ -62,11 +62,15 @@ _LEAST_PART_PX = 8
 _RECORD_PARTS = 8
 _PART_LINES = 2048
 
-# Bounds of a chunk: memory of one of its tables of correlations, number of windows, and the number
-# that engines like to measure together.
+# Bounds of a batch, which an engine measures at once: memory of one of its tables of correlations,
+# number of windows, and the number that engines like to measure together.
 _TABLE_BYTES = 2**21
 _MOST_WINDOWS = 256
 _GROUP = 16
+
+# Compiled batches are so short that what numpy does per call counts: this many numbers in the
+# tables of several of them, some 40 ms, are finished together.
+_FINISHED_TOGETHER = 2**22
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -216,9 +220,12 @@ class Measurement:
         self._allowed = _allowed_nodes(self._plan.speed, options)
         self._part_px = max(_LEAST_PART_PX, round(_PART_SMOOTHINGS * options.smoothing_px))
         self.set_statistics([(*np.zeros((3, image.shape[1])), np.zeros(7))])
-        table = self._plan.num_lags * self._plan.fft_size * np.dtype(np.float32).itemsize
-        groups = max(1, min(_MOST_WINDOWS, _TABLE_BYTES // table) // _GROUP)
-        self.batch = _GROUP * groups
+        table = self._plan.num_lags * self._plan.fft_size
+        table_bytes = table * np.dtype(np.float32).itemsize
+        groups = max(1, min(_MOST_WINDOWS, _TABLE_BYTES // table_bytes) // _GROUP)
+        self._batch = _GROUP * groups
+        batches = min(_MOST_WINDOWS, _FINISHED_TOGETHER // table) // self._batch
+        self.most_windows = self._batch * (max(1, batches) if engine == "numba" else 1)
         parts = max(1, min(_RECORD_PARTS, image.shape[0] // (2 * options.window_width)))
         parts = max(parts, image.shape[0] // _PART_LINES)
         self._part_lines = math.ceil(image.shape[0] / parts)
@@ -249,19 +256,28 @@ class Measurement:
         quarters = (stop - 1 - start) * stride + 1
         first = start * stride
         lines = self._lines(first * step, (first + quarters + 3) * step)
-        raw = self._engine.measure_batch(
-            lines,
-            quarters,
-            self._plan,
-            self._background(first, quarters + 3),
-            self._statistics.scale,
-            self._statistics.has_flicker,
-            self._kernel,
-            self._excess,
-            self._allowed,
-            self._part_px,
-        )
-        return LagChunk(start, self._windows(raw, quarters))
+        background = self._background(first, quarters + 3)
+        parts: list[RawPeaks] = []
+        for low in range(0, quarters, self._batch):
+            num = min(self._batch, quarters - low)
+            own = slice(low, low + num + 3) if background.shape[0] > 1 else slice(None)
+            raw = self._engine.measure_batch(
+                lines[low * step : (low + num + 3) * step],
+                num,
+                self._plan,
+                background[own],
+                self._statistics.scale,
+                self._statistics.has_flicker,
+                self._kernel,
+                self._excess,
+                self._allowed,
+                self._part_px,
+            )
+            # The last three blocks of a batch are the first of the next one.
+            shared = 0 if low + num == quarters else 3 * step
+            parts.append(raw._replace(line_state=raw.line_state[: raw.line_state.size - shared]))
+        joined = RawPeaks(*(np.concatenate(column) for column in zip(*parts, strict=True)))
+        return LagChunk(start, self._windows(joined, quarters))
 
     def _background(self, first: int, blocks: int) -> NDArray[np.float32]:
         """Background of some blocks; one row if it is the same for all."""

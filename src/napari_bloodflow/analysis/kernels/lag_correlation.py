@@ -32,6 +32,7 @@ parts that disagree are cells of different speeds, or noise.
 
 from __future__ import annotations
 
+import math
 from collections import deque
 from concurrent.futures import Future, ThreadPoolExecutor, wait
 from dataclasses import fields
@@ -72,6 +73,7 @@ __all__ = [
 
 _FEWEST_COLUMNS = 6
 _SMALLEST_OVERLAP = 3
+_CHUNKS_PER_THREAD = 4
 _WAIT_S = 0.05
 
 
@@ -145,8 +147,11 @@ def iter_lag_windows(
     if image.shape[1] < _FEWEST_COLUMNS:
         return _iterate_too_narrow(total)
     measure = Measurement(image, options, engine)
-    size = max(1, measure.batch // options.stride)
-    size = min(size, windows_per_chunk or size)
+    size = max(1, measure.most_windows // options.stride)
+    # Each thread gets several chunks, or one would wait for the other at the end.
+    size = min(
+        size, math.ceil(total / (_CHUNKS_PER_THREAD * num_threads)), windows_per_chunk or size
+    )
     return _iterate(measure, total, size, num_threads)
 
 
