@@ -175,9 +175,9 @@ def measure_batch(
         state,
     )
     transform: Any = rfft(padded, axis=1)
-    spectra = np.empty((lanes, plan.num_lags, transform.shape[1]), np.complex64)
-    correlation_spectra(transform, plan.step, plan.transfer, spectra)
-    correlation: Any = irfft(spectra, n=plan.fft_size, axis=2, overwrite_x=True)
+    spectra = np.empty((lanes, plan.num_lags, 2 * transform.shape[1]), np.float32)
+    correlation_spectra(transform, transform * plan.transfer, plan.step, spectra)
+    correlation: Any = irfft(spectra.view(np.complex64), n=plan.fft_size, axis=2, overwrite_x=True)
     energy = np.empty((lanes, plan.num_lags, plan.num_displacements), np.float32)
     energy_tables(early, late, early_sq, late_sq, plan.step, plan.num_columns, correlation, energy)
     best = np.empty(lanes, np.int64)

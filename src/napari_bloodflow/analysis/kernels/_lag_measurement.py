@@ -219,7 +219,6 @@ class Measurement:
         self._plan = make_plan(options.window_width, image.shape[1], options.min_overlap_px)
         self._allowed = _allowed_nodes(self._plan.speed, options)
         self._part_px = max(_LEAST_PART_PX, round(_PART_SMOOTHINGS * options.smoothing_px))
-        self.set_statistics([(*np.zeros((3, image.shape[1])), np.zeros(7))])
         table = self._plan.num_lags * self._plan.fft_size
         table_bytes = table * np.dtype(np.float32).itemsize
         groups = max(1, min(_MOST_WINDOWS, _TABLE_BYTES // table_bytes) // _GROUP)

@@ -49,28 +49,41 @@ def _products(tile: int) -> Any:
             total[2 * tile + k] += r0 * s1 + i0 * j1 + r1 * s2 + i1 * j2
             total[3 * tile + k] += r0 * j1 - i0 * s1 + r1 * j2 - i1 * s2
 
-    return add_one, add_four
+    @compiled
+    def write_sum(a: Any, b: Any, c: Any, d: Any, spectrum: NDArray[np.float32]) -> None:
+        """Add four sums up, real and imaginary parts in turn."""
+        for k in range(spectrum.size // 2):
+            spectrum[2 * k] = a[k] + b[k] + c[k] + d[k]
+            spectrum[2 * k + 1] = a[tile + k] + b[tile + k] + c[tile + k] + d[tile + k]
+
+    return add_one, add_four, write_sum
 
 
-_add_one_narrow, _add_four_narrow = _products(_NARROW)
-_add_one_wide, _add_four_wide = _products(_WIDE)
+_add_one_narrow, _add_four_narrow, _write_sum_narrow = _products(_NARROW)
+_add_one_wide, _add_four_wide, _write_sum_wide = _products(_WIDE)
 
 
 @compiled
 def _add_one(
-    lines: NDArray[np.float32], size: int, t: int, lag: int, total: NDArray[np.float32]
+    early: NDArray[np.float32],
+    late: NDArray[np.float32],
+    size: int,
+    t: int,
+    lag: int,
+    total: NDArray[np.float32],
 ) -> None:
     """Add the cross spectrum of a line with the one `lag` later."""
-    early, late = lines[t * size : (t + 1) * size], lines[(t + lag) * size : (t + lag + 1) * size]
+    u = t + lag
     if size == 2 * _NARROW:
-        _add_one_narrow(early, late, total)
+        _add_one_narrow(early[t * size : (t + 1) * size], late[u * size : (u + 1) * size], total)
     else:
-        _add_one_wide(early, late, total)
+        _add_one_wide(early[t * size : (t + 1) * size], late[u * size : (u + 1) * size], total)
 
 
 @compiled
 def _add_pairs(
-    lines: NDArray[np.float32],
+    early: NDArray[np.float32],
+    late: NDArray[np.float32],
     size: int,
     first: int,
     last: int,
@@ -80,21 +93,22 @@ def _add_pairs(
     """Add the cross spectra of lines ``first .. last - 1`` with those `lag` and `lag` + 1 later."""
     t = first
     while t + 1 < last:
-        early = lines[t * size : (t + 2) * size]
-        late = lines[(t + lag) * size : (t + lag + 3) * size]
+        u = t + lag
+        two, three = early[t * size : (t + 2) * size], late[u * size : (u + 3) * size]
         if size == 2 * _NARROW:
-            _add_four_narrow(early, late, total)
+            _add_four_narrow(two, three, total)
         else:
-            _add_four_wide(early, late, total)
+            _add_four_wide(two, three, total)
         t += 2
     if t < last:
-        _add_one(lines, size, t, lag, total[:size])
-        _add_one(lines, size, t, lag + 1, total[size:])
+        _add_one(early, late, size, t, lag, total[:size])
+        _add_one(early, late, size, t, lag + 1, total[size:])
 
 
 @compiled
 def _add_block(
-    lines: NDArray[np.float32],
+    early: NDArray[np.float32],
+    late: NDArray[np.float32],
     size: int,
     block: int,
     num_blocks: int,
@@ -112,59 +126,57 @@ def _add_block(
                 near = parts[0, (lag - 1) * size : lag * size]
                 near[:] = 0.0
                 for t in range(start, first):
-                    _add_one(lines, size, t, lag, near)
+                    _add_one(early, late, size, t, lag, near)
                 if goes_on:
                     whole = parts[1, (lag - 1) * size : lag * size]
                     whole[:] = near
                     for t in range(first, stop):
-                        _add_one(lines, size, t, lag, whole)
+                        _add_one(early, late, size, t, lag, whole)
             else:
                 # At the greater of two lags one line less ends in the same block.
                 near = parts[0, (lag - 1) * size : (lag + 1) * size]
                 near[:] = 0.0
-                _add_pairs(lines, size, start, first - 1, lag, near)
-                _add_one(lines, size, first - 1, lag, near[:size])
+                _add_pairs(early, late, size, start, first - 1, lag, near)
+                _add_one(early, late, size, first - 1, lag, near[:size])
                 if goes_on:
                     whole = parts[1, (lag - 1) * size : (lag + 1) * size]
                     whole[:] = near
-                    _add_one(lines, size, first - 1, lag + 1, whole[size:])
-                    _add_pairs(lines, size, first, stop, lag, whole)
+                    _add_one(early, late, size, first - 1, lag + 1, whole[size:])
+                    _add_pairs(early, late, size, first, stop, lag, whole)
             lag += 2
 
 
 @compiled
-def _add_up(
-    first: NDArray[np.float32],
-    second: NDArray[np.float32],
-    third: NDArray[np.float32],
-    fourth: NDArray[np.float32],
-    total: NDArray[np.float32],
+def _write_window(
+    parts: NDArray[np.float32],
+    nothing: NDArray[np.float32],
+    window: int,
+    step: int,
+    low: int,
+    high: int,
+    spectra: NDArray[np.float32],
 ) -> None:
-    for k in range(total.size):
-        total[k] = first[k] + second[k] + third[k] + fourth[k]
-
-
-@compiled
-def _shift(
-    real: NDArray[np.float32],
-    imag: NDArray[np.float32],
-    transfer_real: NDArray[np.float32],
-    transfer_imag: NDArray[np.float32],
-    spectrum: NDArray[np.complex64],
-) -> None:
-    for k in range(spectrum.size):
-        spectrum[k] = complex(
-            real[k] * transfer_real[k] - imag[k] * transfer_imag[k],
-            real[k] * transfer_imag[k] + imag[k] * transfer_real[k],
-        )
+    """Add up what the blocks of a window contribute to each lag; see `correlation_spectra`."""
+    size = nothing.size
+    for lag in range(1, 4 * step):
+        apart = lag // step
+        here = slice((lag - 1) * size, lag * size)
+        a = parts[(window + 3 - apart) % 4, 0, here]
+        b = parts[window % 4, 1, here] if apart < 3 else nothing
+        c = parts[(window + 1) % 4, 1, here] if apart < 2 else nothing
+        d = parts[(window + 2) % 4, 1, here] if apart < 1 else nothing
+        if size == 2 * _NARROW:
+            _write_sum_narrow(a, b, c, d, spectra[window, lag - 1, 2 * low : 2 * high])
+        else:
+            _write_sum_wide(a, b, c, d, spectra[window, lag - 1, 2 * low : 2 * high])
 
 
 @compiled
 def correlation_spectra(
-    transform: NDArray[np.complex64],
+    early: NDArray[np.complex64],
+    late: NDArray[np.complex64],
     step: int,
-    transfer: NDArray[np.complex64],
-    spectra: NDArray[np.complex64],
+    spectra: NDArray[np.float32],
 ) -> None:
     """Add up, per window and lag, the cross spectra of all pairs of its lines.
 
@@ -173,55 +185,40 @@ def correlation_spectra(
 
     Parameters
     ----------
-    transform : ndarray of complex64, shape (lines, frequencies)
-        Transforms of the lines; a whole number of blocks.
+    early, late : ndarray of complex64, shape (lines, frequencies)
+        Transforms of the lines, as the first and as the second of a pair; whole blocks.
     step : int
         Lines per block.
-    transfer : ndarray of complex64, shape (frequencies,)
-        Factor of each frequency.
-    spectra : ndarray of complex64, shape (windows, 4 * step - 1, frequencies)
-        Written.
+    spectra : ndarray of float32, shape (windows, 4 * step - 1, 2 * frequencies)
+        Written: real and imaginary parts in turn.
     """
     num_windows = spectra.shape[0]
-    num_lags = 4 * step - 1
-    num_lines = (num_windows + 3) * step
-    num_k = transform.shape[1]
+    num_blocks = num_windows + 3
+    num_lines, num_k = num_blocks * step, early.shape[1]
     # Frequencies are independent: so many at a time as stay in fast memory.
     tile = _NARROW if num_k <= _NARROW else _WIDE
     size = 2 * tile
     # Of the last four blocks: the pairs that begin in the block and end `apart` blocks on, and
     # those together with the ones that end in the block after that.
-    parts = np.empty((4, 2, num_lags * size), np.float32)
+    parts = np.empty((4, 2, (4 * step - 1) * size), np.float32)
     nothing = np.zeros(size, np.float32)
-    total = np.empty(size, np.float32)
-    factor = np.zeros((2, tile), np.float32)
-    lines = np.zeros((num_lines, 2, tile), np.float32)
-    flat = lines.reshape(num_lines * size)
+    first = np.zeros((num_lines, 2, tile), np.float32)
+    second = np.zeros((num_lines, 2, tile), np.float32)
     for low in range(0, num_k, tile):
-        num = min(tile, num_k - low)
-        lines[:, 0, :num] = transform[:num_lines, low : low + num].real
-        lines[:, 1, :num] = transform[:num_lines, low : low + num].imag
-        factor[0, :num] = transfer[low : low + num].real
-        factor[1, :num] = transfer[low : low + num].imag
-        for block in range(num_windows + 3):
-            _add_block(flat, size, block, num_windows + 3, step, parts[block % 4])
-            window = block - 3
-            if window < 0:
-                continue
-            for lag in range(1, num_lags + 1):
-                apart = lag // step
-                here = slice((lag - 1) * size, lag * size)
-                _add_up(
-                    parts[(window + 3 - apart) % 4, 0, here],
-                    parts[window % 4, 1, here] if apart < 3 else nothing,
-                    parts[(window + 1) % 4, 1, here] if apart < 2 else nothing,
-                    parts[(window + 2) % 4, 1, here] if apart < 1 else nothing,
-                    total,
-                )
-                _shift(
-                    total[:num],
-                    total[tile : tile + num],
-                    factor[0],
-                    factor[1],
-                    spectra[window, lag - 1, low : low + num],
-                )
+        high = min(low + tile, num_k)
+        first[:, 0, : high - low] = early[:num_lines, low:high].real
+        first[:, 1, : high - low] = early[:num_lines, low:high].imag
+        second[:, 0, : high - low] = late[:num_lines, low:high].real
+        second[:, 1, : high - low] = late[:num_lines, low:high].imag
+        for block in range(num_blocks):
+            _add_block(
+                first.reshape(num_lines * size),
+                second.reshape(num_lines * size),
+                size,
+                block,
+                num_blocks,
+                step,
+                parts[block % 4],
+            )
+            if block >= 3:
+                _write_window(parts, nothing, block - 3, step, low, high, spectra)
