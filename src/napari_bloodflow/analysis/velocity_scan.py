@@ -21,6 +21,9 @@ __all__ = ["WindowVelocities", "combined", "window_velocities"]
 
 _TOLERANCE = 0.1
 
+# Correlation of the errors of the two sets of lines: noise is their own, the cells are the same.
+_SHARED = 0.25
+
 
 @dataclass(frozen=True, slots=True, eq=False)
 class WindowVelocities:
@@ -111,10 +114,11 @@ def combined(first: WindowVelocities, other: WindowVelocities) -> WindowVelociti
     """Combine what two sets of lines say of the same windows.
 
     Where they differ by less than a tenth, or their intervals overlap, it is their mean, weighted
-    by the inverse squares of the intervals: each sees the cells with noise of its own. The interval
-    of the mean is wider by the ratio of their difference to what the intervals let expect, if that
-    is above 1. Where they contradict each other it is the one with more confidence, which is then
-    less sure by the confidence of the other. Counts of cells are averaged.
+    by the inverse squares of the intervals: each sees the cells, which are the same, with noise of
+    its own. The interval of the mean is wider by the ratio of their difference to what the
+    intervals let expect, if that is above 1. Where they contradict each other it is the one with
+    more confidence, which is then less sure by the confidence of the other. Counts of cells are
+    averaged.
 
     Parameters
     ----------
@@ -134,7 +138,9 @@ def combined(first: WindowVelocities, other: WindowVelocities) -> WindowVelociti
     velocity = np.where(
         agree, share * better.velocity + (1 - share) * worse.velocity, better.velocity
     )
-    half = np.where(agree, half * np.sqrt(share) * excess, half)
+    own = (share * half) ** 2 + ((1 - share) * other_half) ** 2
+    common = 2 * _SHARED * share * (1 - share) * half * other_half
+    half = np.where(agree, np.sqrt(own + np.where(agree, common, 0.0)) * excess, half)
     doubt = np.where(both & ~agree, 1.0 - worse.confidence, 1.0)
     return replace(
         better,
