@@ -25,6 +25,12 @@ PARTS = (
     ("velocity_accuracy", (), "Velocity: accuracy", "Synthetic records, fixed and drawn seeds."),
     ("velocity_pulse", (), "Velocity: pulses", "What a window leaves of a 10 Hz pulse."),
     (
+        "velocity_directions",
+        (),
+        "Velocity: lines scanned in both directions",
+        "Beside lines that are all scanned in one.",
+    ),
+    (
         "velocity_speed",
         ("--repeats", "1"),
         "Velocity: speed",
