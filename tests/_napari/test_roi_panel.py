@@ -298,6 +298,8 @@ def test_a_grey_shape_becomes_its_box_with_one_click(screen: Screen) -> None:
     assert screen.said == "ROI 1 is a rectangle now."
     screen.click("undo")
     assert len(screen.acq.rois) == 0
+    assert list(layer.shape_type) == ["ellipse"]
+    assert screen.part(QWidget, "unusable_shapes").isVisible()
 
 
 def test_a_roi_that_went_grey_keeps_its_id_and_is_undone(screen: Screen) -> None:
@@ -311,6 +313,10 @@ def test_a_roi_that_went_grey_keeps_its_id_and_is_undone(screen: Screen) -> None
     assert screen.sync.unusable_roi_ids == ()
     screen.click("undo")
     assert screen.acq.rois[roi_id].geometry == RectRoiBounds(100, 300, 10, 50)
+    assert screen.sync.unusable_roi_ids == (roi_id,)
+    assert layer.data[0].max() == 399.5
+    screen.click("undo")
+    assert screen.sync.unusable_roi_ids == ()
     assert list(layer.shape_type) == ["rectangle"]
     assert layer.data[0].max() == 299.5
 

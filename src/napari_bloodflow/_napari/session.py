@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import weakref
+from functools import partial
 from typing import TYPE_CHECKING, Any
 from weakref import WeakKeyDictionary
 
@@ -14,6 +15,7 @@ from qtpy.QtWidgets import QApplication
 
 from napari_bloodflow._napari.blinding import Blinding
 from napari_bloodflow._napari.layers import (
+    MARK_KEY,
     TimeDirection,
     fit_planes,
     fit_stretch,
@@ -25,6 +27,7 @@ from napari_bloodflow._napari.layers import (
 from napari_bloodflow._napari.preferences import default_time_direction
 from napari_bloodflow._napari.session_script import SessionScript
 from napari_bloodflow._napari.shown_layers import (
+    LostRois,
     ShownAcquisition,
     can_hand_over,
     drop_layer,
@@ -40,7 +43,7 @@ from napari_bloodflow._napari.undo import (
     bind_undo_keys,
     redo_edit,
     unbind_undo_keys,
-    undo_edit,
+    undo_last,
 )
 from napari_bloodflow._napari.workspace import Workspace
 from napari_bloodflow.acquisition.acq_image import AcqImage
@@ -251,11 +254,12 @@ class ViewerSession(SessionScript):
                 mark = mark_of(layer)
                 layer.visible = mark is None or not mark.starts_hidden
 
-    def show_layers(self, shown: ShownAcquisition) -> None:
+    def show_layers(self, shown: ShownAcquisition, *, only_rois: bool = False) -> None:
         """Add the layers of an acquisition that were deleted from the viewer."""
         stretch = self.stretch_of(shown.acq)
         for layer in missing_layers(shown, self.viewer.layers, stretch):
-            self.viewer.add_layer(layer)
+            if layer.metadata[MARK_KEY].role == "rois" or not only_rois:
+                self.viewer.add_layer(layer)
 
     # ---- layers come and go
 
@@ -313,6 +317,8 @@ class ViewerSession(SessionScript):
         if layer is shown.roi_layer and QApplication.instance() is not None:
             # When a viewer is closed all its layers go, one by one; wait for the others.
             QTimer.singleShot(0, self._tell_of_missing_rois)
+            bring_back = partial(self.show_layers, shown, only_rois=True)
+            shown.lost_rois = LostRois(shown.acq.history.last_step, bring_back)
         drop_layer(shown, layer)
         if not shown.layers:
             self._close(shown)
@@ -323,8 +329,8 @@ class ViewerSession(SessionScript):
             if shown.image_layers and shown.roi_layer is None and len(shown.acq.rois):
                 show_warning(
                     f"{self.blinding.label_of(shown.acq)}: the ROI layer is gone, its"
-                    f" {len(shown.acq.rois)} ROIs are kept. 'Show layers' in the Acquisition dock"
-                    " brings it back."
+                    f" {len(shown.acq.rois)} ROIs are kept. Undo, or 'Show layers' in the"
+                    " Acquisition dock, brings it back."
                 )
 
     def _close(self, shown: ShownAcquisition) -> None:
@@ -370,7 +376,7 @@ class ViewerSession(SessionScript):
     def _on_undo_key(self, layer: Layer) -> None:
         for shown in self._shown:
             if layer in shown.layers:
-                self._on_notice(undo_edit(shown))
+                self._on_notice(undo_last(shown))
 
     def _on_redo_key(self, layer: Layer) -> None:
         for shown in self._shown:

@@ -13,11 +13,19 @@ if TYPE_CHECKING:
 
     from napari_bloodflow._napari.session import ShownAcquisition
 
-__all__ = ["bind_undo_keys", "redo_edit", "unbind_undo_keys", "undo_edit"]
+__all__ = [
+    "bind_undo_keys",
+    "redo_edit",
+    "unbind_undo_keys",
+    "undo_edit",
+    "undo_last",
+    "undo_text",
+]
 
 _UNDO_KEYS = (KeyMod.CtrlCmd | KeyCode.KeyZ,)
 # Ctrl+Y is napari's switch between 2D and 3D, which a kymograph has no use for.
 _REDO_KEYS = (KeyMod.CtrlCmd | KeyMod.Shift | KeyCode.KeyZ, KeyMod.CtrlCmd | KeyCode.KeyY)
+_LAYER_DELETED = "delete the ROI layer"
 
 
 def bind_undo_keys(
@@ -45,6 +53,19 @@ def unbind_undo_keys(layer: Layer) -> None:
         layer.bind_key(key, None)
 
 
+def undo_text(shown: ShownAcquisition) -> str:
+    """Say what :func:`undo_last` would take back; empty if there is nothing."""
+    return _LAYER_DELETED if _is_layer_next(shown) else shown.acq.history.undo_text
+
+
+def undo_last(shown: ShownAcquisition) -> str:
+    """Take back the last edit of an acquisition, or bring back its ROI layer if that went last."""
+    if shown.lost_rois is None or not _is_layer_next(shown):
+        return undo_edit(shown)
+    shown.lost_rois.bring_back()
+    return f"Undone: {_LAYER_DELETED}."
+
+
 def undo_edit(shown: ShownAcquisition) -> str:
     """Take back the last edit of an acquisition and say what it was."""
     if _is_drawing(shown):
@@ -64,6 +85,11 @@ def redo_edit(shown: ShownAcquisition) -> str:
         return "Nothing was redone: finish the shape first."
     text = shown.acq.history.redo()
     return f"Redone: {text}." if text else "There is nothing to redo."
+
+
+def _is_layer_next(shown: ShownAcquisition) -> bool:
+    lost = shown.lost_rois
+    return lost is not None and lost.last_step is shown.acq.history.last_step
 
 
 def _is_drawing(shown: ShownAcquisition) -> bool:

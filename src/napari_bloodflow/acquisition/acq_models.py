@@ -255,4 +255,5 @@ class AcqModels:
             self.accepted,
             self.images.axes_swapped,
             {a.key: a.result for a in self.analysis_set if a.keeps_decisions and a.has_results},
+            self.rois.free_shapes,
         )
