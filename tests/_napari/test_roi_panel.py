@@ -282,6 +282,22 @@ def test_a_line_is_drawn(screen: Screen) -> None:
     assert screen.said == "Drag a line on the kymograph."
 
 
+# ---- keys
+
+
+def test_arrow_keys_in_the_table_move_and_resize_the_roi(screen: Screen) -> None:
+    roi_id = screen.add(RectRoiBounds(100, 300, 10, 50))
+    table = screen.part(QTableView, "roi_table")
+    table.selectRow(0)
+    QTest.keyClick(table, Qt.Key.Key_Right, Qt.KeyboardModifier.AltModifier)
+    both = Qt.KeyboardModifier.ControlModifier | Qt.KeyboardModifier.ShiftModifier
+    QTest.keyClick(table, Qt.Key.Key_Down, both)
+    assert screen.acq.rois[roi_id].geometry == RectRoiBounds(101, 301, 10, 51)
+    assert screen.said == "ROI 1: lines 101 to 300, pixels 10 to 50."
+    screen.click("undo")
+    assert screen.acq.rois[roi_id].geometry == RectRoiBounds(101, 301, 10, 50)
+
+
 # ---- grey shapes
 
 

@@ -25,6 +25,7 @@ from napari_bloodflow._napari.layers import (
     native_plane,
 )
 from napari_bloodflow._napari.preferences import default_time_direction
+from napari_bloodflow._napari.roi_nudge import bind_nudge_keys, unbind_nudge_keys
 from napari_bloodflow._napari.session_script import SessionScript
 from napari_bloodflow._napari.shown_layers import (
     LostRois,
@@ -41,14 +42,13 @@ from napari_bloodflow._napari.shown_layers import (
 )
 from napari_bloodflow._napari.undo import (
     bind_undo_keys,
-    redo_edit,
     unbind_undo_keys,
-    undo_last,
 )
 from napari_bloodflow._napari.workspace import Workspace
 from napari_bloodflow.acquisition.acq_image import AcqImage
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from pathlib import Path
 
     from napari.components import ViewerModel
@@ -281,7 +281,9 @@ class ViewerSession(SessionScript):
         self.activate(shown)
         if is_new:
             if mark.role != "mask":  # painting has an undo of its own
-                bind_undo_keys(layer, self._on_undo_key, self._on_redo_key)
+                bind_undo_keys(layer, self._on_key)
+            if mark.role == "rois":
+                bind_nudge_keys(layer, self._on_key, self.viewer.dims)
             self.lay_out(shown)
 
     def _take_in(self, shown: ShownAcquisition) -> None:
@@ -314,6 +316,8 @@ class ViewerSession(SessionScript):
             return
         if layer in shown.layers and layer not in shown.mask_layers:
             unbind_undo_keys(layer)
+        if layer is shown.roi_layer:
+            unbind_nudge_keys(layer)
         if layer is shown.roi_layer and QApplication.instance() is not None:
             # When a viewer is closed all its layers go, one by one; wait for the others.
             QTimer.singleShot(0, self._tell_of_missing_rois)
@@ -373,15 +377,10 @@ class ViewerSession(SessionScript):
     def _on_notice(self, text: str) -> None:
         self.viewer.status = text
 
-    def _on_undo_key(self, layer: Layer) -> None:
+    def _on_key(self, step: Callable[[ShownAcquisition], str], layer: Layer) -> None:
         for shown in self._shown:
             if layer in shown.layers:
-                self._on_notice(undo_last(shown))
-
-    def _on_redo_key(self, layer: Layer) -> None:
-        for shown in self._shown:
-            if layer in shown.layers:
-                self._on_notice(redo_edit(shown))
+                self._on_notice(step(shown))
 
     # ---- layout on the canvas
 

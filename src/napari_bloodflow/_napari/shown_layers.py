@@ -24,6 +24,7 @@ from napari_bloodflow._napari.shape_edits import told_once
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
+    from napari_bloodflow._napari.roi_nudge import LastNudge
     from napari_bloodflow.acquisition.acq_image import AcqImage
 
 __all__ = [
@@ -80,6 +81,8 @@ class ShownAcquisition:
         Masks that its file has.
     lost_rois : LostRois or None
         How to undo that `roi_layer` was deleted.
+    last_nudge : LastNudge or None
+        What was moved with the arrow keys last.
     """
 
     acq: AcqImage
@@ -91,6 +94,7 @@ class ShownAcquisition:
     camera: tuple[float, ...] | None = None
     mask_layers: list[Labels] = field(default_factory=list)
     lost_rois: LostRois | None = None
+    last_nudge: LastNudge | None = None
 
     @property
     def layers(self) -> list[Layer]:

@@ -8,10 +8,13 @@ from app_model.types import KeyCode, KeyMod
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+    from typing import TypeAlias
 
     from napari.layers import Layer
 
     from napari_bloodflow._napari.session import ShownAcquisition
+
+    KeySlot: TypeAlias = Callable[[Callable[[ShownAcquisition], str], Layer], None]
 
 __all__ = [
     "bind_undo_keys",
@@ -28,9 +31,7 @@ _REDO_KEYS = (KeyMod.CtrlCmd | KeyMod.Shift | KeyCode.KeyZ, KeyMod.CtrlCmd | Key
 _LAYER_DELETED = "delete the ROI layer"
 
 
-def bind_undo_keys(
-    layer: Layer, undo: Callable[[Layer], None], redo: Callable[[Layer], None]
-) -> None:
+def bind_undo_keys(layer: Layer, slot: KeySlot) -> None:
     """Give Ctrl+Z, Ctrl+Shift+Z and Ctrl+Y a meaning while a layer is active.
 
     The keys of other layers stay as they are.
@@ -39,12 +40,12 @@ def bind_undo_keys(
     ----------
     layer : Layer
         The layer.
-    undo, redo : callable
-        Called with the layer.
+    slot : callable
+        Called with what is to be done with the acquisition of the layer, and the layer.
     """
-    for keys, slot in ((_UNDO_KEYS, undo), (_REDO_KEYS, redo)):
+    for keys, step in ((_UNDO_KEYS, undo_last), (_REDO_KEYS, redo_edit)):
         for key in keys:
-            layer.bind_key(key, slot, overwrite=True)
+            layer.bind_key(key, lambda layer, step=step: slot(step, layer), overwrite=True)
 
 
 def unbind_undo_keys(layer: Layer) -> None:

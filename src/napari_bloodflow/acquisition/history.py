@@ -174,6 +174,13 @@ class EditHistory:
         self._go_to(step.after)
         return step.text
 
+    def join_last(self) -> None:
+        """Make one step of the last two, to be undone at once; none if one took the other back."""
+        later, first = self._done.pop(), self._done.pop()
+        if not later.after.is_same(first.before):
+            self._done.append(_Step(later.text, first.before, later.after))
+        self.changed.emit()
+
     def clear(self) -> None:
         """Forget all steps; the present state is the first."""
         self._done.clear()

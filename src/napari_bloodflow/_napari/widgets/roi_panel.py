@@ -8,6 +8,7 @@ from qtpy.QtCore import Qt, Signal
 from qtpy.QtWidgets import QHBoxLayout, QMessageBox, QWidget
 
 from napari_bloodflow._napari.roi_boxes import use_bounding_boxes
+from napari_bloodflow._napari.roi_nudge import nudge_selected
 from napari_bloodflow._napari.undo import redo_edit, undo_last, undo_text
 from napari_bloodflow._napari.widgets.parts import Notice, Section, push_button
 from napari_bloodflow._napari.widgets.roi_form import RoiForm
@@ -19,6 +20,7 @@ from napari_bloodflow.acquisition.history import name_rois
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
+    from napari_bloodflow._napari.roi_nudge import Nudge
     from napari_bloodflow._napari.session import ShownAcquisition, ViewerSession
     from napari_bloodflow.acquisition.acq_image import AcqImage
 
@@ -101,6 +103,7 @@ class RoiPanel(Section):
         self.body.addWidget(self._form)
         self._table.picked.connect(self._on_picked)
         self._table.delete_asked.connect(self._on_delete)
+        self._table.nudged.connect(self._on_nudged)
         self._table.edit_ended.connect(self._on_edit_ended)
         self._model.renamed.connect(self._on_renamed)
         self._form.said.connect(self.said)
@@ -273,6 +276,11 @@ class RoiPanel(Section):
                 acq.rois.delete(roi_id)
         if present:
             self.said.emit(f"Deleted {name_rois(present)}.")
+
+    def _on_nudged(self, nudge: Nudge) -> None:
+        active = self._session.active
+        if active is not None:
+            self.said.emit(nudge_selected(nudge, self._session.viewer.dims, active))
 
     # ---- undoing
 
