@@ -20,7 +20,7 @@ from qtpy.QtWidgets import (
 )
 
 from napari_bloodflow import AcqImage, LineEndpoints, RectRoiBounds, open_in_viewer
-from napari_bloodflow.synthetic import moving_streaks, write_tiff
+from napari_bloodflow.synthetic import moving_streaks, vessel_with_diameter_changes, write_tiff
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -280,6 +280,42 @@ def test_a_line_is_drawn(screen: Screen) -> None:
     assert layer is not None
     screen.wait(lambda: layer.mode == "add_line")
     assert screen.said == "Drag a line on the kymograph."
+
+
+# ---- from the image
+
+
+def test_a_roi_is_proposed_where_the_vessel_is(screen: Screen) -> None:
+    path = screen.folder / "across.tif"
+    truth = vessel_with_diameter_changes(800, 96, dilation=0.0)
+    write_tiff(truth, path)
+    screen.session = open_in_viewer(path, screen.viewer)
+    acq = screen.session.acq
+    assert acq is not None
+    assert truth.left_edge_px is not None
+    assert truth.right_edge_px is not None
+    screen.click("roi_from_image")
+    place = acq.rois[1].geometry
+    assert isinstance(place, RectRoiBounds)
+    assert (place.row_start, place.row_stop) == (0, 800)
+    assert abs(place.col_start - truth.left_edge_px.mean()) < 2
+    assert abs(place.col_stop - truth.right_edge_px.mean()) < 2
+    assert screen.said == (
+        f"ROI 1 is on the bright vessel at pixels {place.col_start} to {place.col_stop - 1}."
+    )
+    screen.choose(Key.Key_E)
+    screen.wait(lambda: len(acq.rois) == 2)
+    wider = acq.rois[2].geometry
+    assert isinstance(wider, RectRoiBounds)
+    assert wider.col_start < place.col_start
+    assert wider.col_stop > place.col_stop
+    assert "with its edges" in screen.said
+
+
+def test_where_no_vessel_is_seen_no_roi_is_added(screen: Screen) -> None:
+    screen.click("roi_from_image")
+    assert len(screen.acq.rois) == 0
+    assert "No vessel is seen" in screen.said
 
 
 # ---- keys

@@ -81,6 +81,13 @@ class RoiPanel(Section):
             self._on_draw,
             self,
         )
+        image = push_button(
+            "From image",
+            "roi_from_image",
+            "Add a ROI of full height on the vessel that stands out in the average of all lines",
+            self._menu.from_image,
+            self,
+        )
         self._delete = push_button(
             "Delete", "delete_roi", "Delete the selected ROIs (Del)", self._on_delete, self
         )
@@ -88,7 +95,7 @@ class RoiPanel(Section):
         self._redo = push_button("↷", "redo", "", self.redo, self)
         buttons = QHBoxLayout()
         buttons.setSpacing(4)
-        for button in (new, self._more, draw, self._delete, self._undo, self._redo):
+        for button in (new, self._more, draw, image, self._delete, self._undo, self._redo):
             is_glyph = button in (self._more, self._undo, self._redo)
             if is_glyph:
                 button.setFixedWidth(_GLYPH_WIDTH)
