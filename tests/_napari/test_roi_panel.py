@@ -32,6 +32,7 @@ if TYPE_CHECKING:
 
 pytestmark = pytest.mark.gui
 LEFT = Qt.MouseButton.LeftButton
+A = RectRoiBounds(100, 300, 10, 50)
 Key = Qt.Key
 
 
@@ -332,6 +333,19 @@ def test_arrow_keys_in_the_table_move_and_resize_the_roi(screen: Screen) -> None
     assert screen.said == "ROI 1: lines 101 to 300, pixels 10 to 50."
     screen.click("undo")
     assert screen.acq.rois[roi_id].geometry == RectRoiBounds(101, 301, 10, 50)
+
+
+def test_arrow_keys_that_a_dock_leaves_over_move_no_roi(screen: Screen) -> None:
+    roi_id = screen.add(A)
+    table = screen.part(QTableView, "roi_table")
+    table.selectRow(0)
+    for widget in (table, screen.part(QPushButton, "draw_roi")):
+        widget.window().activateWindow()
+        widget.setFocus()
+        screen.wait(widget.hasFocus)
+        for key in (Key.Key_Up, Key.Key_Down, Key.Key_Left, Key.Key_Right):
+            QTest.keyClick(widget, key, Qt.KeyboardModifier.ShiftModifier)
+    assert screen.acq.rois[roi_id].geometry == A
 
 
 # ---- grey shapes

@@ -6,6 +6,7 @@ from functools import partial
 from typing import TYPE_CHECKING, NamedTuple
 
 from app_model.types import KeyCode, KeyMod
+from qtpy.QtWidgets import QApplication, QDockWidget, QWidget
 
 from napari_bloodflow._napari.roi_geometry import MIN_EXTENT
 from napari_bloodflow.acquisition.history import name_rois
@@ -95,14 +96,25 @@ def bind_nudge_keys(layer: Layer, slot: KeySlot, dims: Dims) -> None:
     """
     for key, nudge in _KEYS.items():
         step = partial(nudge_selected, nudge, dims)
-        # napari asks for the name of what it calls, which a partial has not.
-        layer.bind_key(key, lambda layer, step=step: slot(step, layer), overwrite=True)
+
+        def press(layer: Layer, step: partial[str] = step) -> None:
+            # Keys that a dock has no use for, such as those at the end of a list, come here too.
+            if not _is_in_dock(QApplication.focusWidget()):
+                slot(step, layer)
+
+        layer.bind_key(key, press, overwrite=True)
 
 
 def unbind_nudge_keys(layer: Layer) -> None:
     """Give the keys of a layer back to napari."""
     for key in _KEYS:
         layer.bind_key(key, None)
+
+
+def _is_in_dock(widget: QWidget | None) -> bool:
+    while widget is not None and not isinstance(widget, QDockWidget):
+        widget = widget.parentWidget()
+    return widget is not None
 
 
 def nudge_selected(nudge: Nudge, dims: Dims, shown: ShownAcquisition) -> str:
