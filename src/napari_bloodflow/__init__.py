@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from napari_bloodflow.analysis.accuracy_atlas import accuracy_atlas
     from napari_bloodflow.analysis.base import AnalysisKey, RunContext
     from napari_bloodflow.analysis.velocity_window import suggest_window
+    from napari_bloodflow.analysis.vessel_place import find_vessel
     from napari_bloodflow.calibration import Calibration
 
 _HOMES = {
@@ -44,6 +45,7 @@ _HOMES = {
     "RunContext": "analysis.base",
     "__version__": "_version",
     "accuracy_atlas": "analysis.accuracy_atlas",
+    "find_vessel": "analysis.vessel_place",
     "open_in_viewer": "_napari.session",
     "suggest_window": "analysis.velocity_window",
     "use_layer": "_napari.use_layer",
@@ -64,6 +66,7 @@ __all__ = [
     "RunContext",
     "__version__",
     "accuracy_atlas",
+    "find_vessel",
     "open_in_viewer",
     "suggest_window",
     "use_layer",

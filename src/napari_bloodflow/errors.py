@@ -17,6 +17,7 @@ __all__ = [
     "BloodflowError",
     "FilesChangedError",
     "ImageReadError",
+    "NoVesselError",
     "ParameterError",
     "RoiKindError",
     "SaveError",
@@ -140,6 +141,10 @@ class RoiKindError(BloodflowError, TypeError):
 
 class UnknownPlaneError(BloodflowError, ValueError):
     """The image has no such channel, z or t."""
+
+
+class NoVesselError(BloodflowError, ValueError):
+    """No part of the line stands out as a vessel; the text says why."""
 
 
 class AxesError(BloodflowError, ValueError):

@@ -20,7 +20,7 @@ from qtpy.QtWidgets import (
 )
 
 from napari_bloodflow import AcqImage, LineEndpoints, RectRoiBounds, open_in_viewer
-from napari_bloodflow.synthetic import moving_streaks, write_tiff
+from napari_bloodflow.synthetic import moving_streaks, vessel_with_diameter_changes, write_tiff
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -32,6 +32,7 @@ if TYPE_CHECKING:
 
 pytestmark = pytest.mark.gui
 LEFT = Qt.MouseButton.LeftButton
+A = RectRoiBounds(100, 300, 10, 50)
 Key = Qt.Key
 
 
@@ -282,6 +283,71 @@ def test_a_line_is_drawn(screen: Screen) -> None:
     assert screen.said == "Drag a line on the kymograph."
 
 
+# ---- from the image
+
+
+def test_a_roi_is_proposed_where_the_vessel_is(screen: Screen) -> None:
+    path = screen.folder / "across.tif"
+    truth = vessel_with_diameter_changes(800, 96, dilation=0.0)
+    write_tiff(truth, path)
+    screen.session = open_in_viewer(path, screen.viewer)
+    acq = screen.session.acq
+    assert acq is not None
+    assert truth.left_edge_px is not None
+    assert truth.right_edge_px is not None
+    screen.click("roi_from_image")
+    place = acq.rois[1].geometry
+    assert isinstance(place, RectRoiBounds)
+    assert (place.row_start, place.row_stop) == (0, 800)
+    assert abs(place.col_start - truth.left_edge_px.mean()) < 2
+    assert abs(place.col_stop - truth.right_edge_px.mean()) < 2
+    assert screen.said == (
+        f"ROI 1 is on the bright vessel at pixels {place.col_start} to {place.col_stop - 1}."
+    )
+    screen.choose(Key.Key_E)
+    screen.wait(lambda: len(acq.rois) == 2)
+    wider = acq.rois[2].geometry
+    assert isinstance(wider, RectRoiBounds)
+    assert wider.col_start < place.col_start
+    assert wider.col_stop > place.col_stop
+    assert "with its edges" in screen.said
+
+
+def test_where_no_vessel_is_seen_no_roi_is_added(screen: Screen) -> None:
+    screen.click("roi_from_image")
+    assert len(screen.acq.rois) == 0
+    assert "No vessel is seen" in screen.said
+
+
+# ---- keys
+
+
+def test_arrow_keys_in_the_table_move_and_resize_the_roi(screen: Screen) -> None:
+    roi_id = screen.add(RectRoiBounds(100, 300, 10, 50))
+    table = screen.part(QTableView, "roi_table")
+    table.selectRow(0)
+    QTest.keyClick(table, Qt.Key.Key_Right, Qt.KeyboardModifier.AltModifier)
+    both = Qt.KeyboardModifier.ControlModifier | Qt.KeyboardModifier.ShiftModifier
+    QTest.keyClick(table, Qt.Key.Key_Down, both)
+    assert screen.acq.rois[roi_id].geometry == RectRoiBounds(101, 301, 10, 51)
+    assert screen.said == "ROI 1: lines 101 to 300, pixels 10 to 50."
+    screen.click("undo")
+    assert screen.acq.rois[roi_id].geometry == RectRoiBounds(101, 301, 10, 50)
+
+
+def test_arrow_keys_that_a_dock_leaves_over_move_no_roi(screen: Screen) -> None:
+    roi_id = screen.add(A)
+    table = screen.part(QTableView, "roi_table")
+    table.selectRow(0)
+    for widget in (table, screen.part(QPushButton, "draw_roi")):
+        widget.window().activateWindow()
+        widget.setFocus()
+        screen.wait(widget.hasFocus)
+        for key in (Key.Key_Up, Key.Key_Down, Key.Key_Left, Key.Key_Right):
+            QTest.keyClick(widget, key, Qt.KeyboardModifier.ShiftModifier)
+    assert screen.acq.rois[roi_id].geometry == A
+
+
 # ---- grey shapes
 
 
@@ -298,6 +364,8 @@ def test_a_grey_shape_becomes_its_box_with_one_click(screen: Screen) -> None:
     assert screen.said == "ROI 1 is a rectangle now."
     screen.click("undo")
     assert len(screen.acq.rois) == 0
+    assert list(layer.shape_type) == ["ellipse"]
+    assert screen.part(QWidget, "unusable_shapes").isVisible()
 
 
 def test_a_roi_that_went_grey_keeps_its_id_and_is_undone(screen: Screen) -> None:
@@ -311,6 +379,10 @@ def test_a_roi_that_went_grey_keeps_its_id_and_is_undone(screen: Screen) -> None
     assert screen.sync.unusable_roi_ids == ()
     screen.click("undo")
     assert screen.acq.rois[roi_id].geometry == RectRoiBounds(100, 300, 10, 50)
+    assert screen.sync.unusable_roi_ids == (roi_id,)
+    assert layer.data[0].max() == 399.5
+    screen.click("undo")
+    assert screen.sync.unusable_roi_ids == ()
     assert list(layer.shape_type) == ["rectangle"]
     assert layer.data[0].max() == 299.5
 

@@ -3,6 +3,7 @@ from __future__ import annotations
 import gc
 import random
 import weakref
+from collections import Counter
 from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
 
@@ -13,7 +14,13 @@ import wrapt
 from hypothesis import Phase, given, settings
 from hypothesis import strategies as st
 
-from napari_bloodflow._napari.roi_geometry import rectangle_vertices, shape_from_geometry
+from napari_bloodflow._napari.roi_boxes import use_bounding_boxes
+from napari_bloodflow._napari.roi_geometry import (
+    ShapeKey,
+    rectangle_vertices,
+    shape_from_geometry,
+    shape_key,
+)
 from napari_bloodflow._napari.roi_style import (
     MAX_LABELS,
     UNUSABLE_COLOR,
@@ -23,6 +30,7 @@ from napari_bloodflow._napari.roi_style import (
     roi_color,
 )
 from napari_bloodflow._napari.roi_sync import RoiSync, make_roi_layer, roi_layer_data
+from napari_bloodflow.acquisition.history import EditHistory, EditState
 from napari_bloodflow.acquisition.roi import ImageBounds, LineEndpoints, RectRoiBounds
 from napari_bloodflow.acquisition.roi_set import RoiSet, RoiSetChange
 
@@ -61,12 +69,37 @@ class Bound:
         self.layer = make_roi_layer(self.rois, image)
         self.viewer.add_layer(self.layer)
         self.sync = RoiSync(self.rois, self.layer)
+        self.history = EditHistory(self.capture, self.restore)
+        self.rois.changed.connect(self.history.record)
         self.changes: list[Any] = []
         self.notices: list[str] = []
         self.selections: list[tuple[int, ...]] = []
         self.rois.changed.connect(self.changes.append)
         self.sync.notice.connect(self.notices.append)
         self.sync.selection_changed.connect(self.selections.append)
+
+    def capture(self) -> EditState:
+        free = self.rois.free_shapes
+        return EditState(self.rois.snapshot(), {}, {}, "", True, False, free_shapes=free)
+
+    def restore(self, state: EditState) -> None:
+        self.rois.restore(state.rois, state.free_shapes)
+
+    def lose_layer(self) -> None:
+        """Delete the layer and show another one of the same ROIs."""
+        self.sync.unbind()
+        self.viewer.layers.remove(self.layer)
+        self.layer = make_roi_layer(self.rois, self.viewer.layers[0])
+        self.viewer.add_layer(self.layer)
+        self.sync = RoiSync(self.rois, self.layer)
+
+    @property
+    def grey(self) -> Counter[ShapeKey]:
+        """The shapes of the layer that are no ROI."""
+        shapes = zip(
+            self.layer.features["reason"], self.layer.shape_type, self.layer.data, strict=True
+        )
+        return Counter(shape_key(kind, points) for reason, kind, points in shapes if reason)
 
     @property
     def geometries(self) -> dict[int, Any]:
@@ -85,6 +118,9 @@ class Bound:
         assert len(features) == layer.nshapes == len(layer.face_color) == len(layer.edge_color)
         shown = [text for text in features["roi_id"] if text]
         assert sorted(shown) == sorted(str(roi_id) for roi_id in self.rois.get_roi_ids())
+        assert self.grey == Counter(
+            shape_key(free.kind, free.vertices) for free in self.rois.free_shapes
+        )
         assert len(layer.text.values) == layer.nshapes
         colors: list[int | None] = []
         rows = zip(*(features[column] for column in ("roi_id", "name", "reason")), strict=True)
@@ -372,7 +408,7 @@ def test_code_or_a_request_brings_the_outline_back() -> None:
     assert bound.sync.unusable_roi_ids == (1, 2)
     bound.rois.edit(1, C)
     assert bound.sync.unusable_roi_ids == (2,)
-    bound.sync.redraw_unusable()
+    bound.rois.set_free_shapes(())
     assert bound.sync.unusable_roi_ids == ()
     assert bound.geometries == {1: C, 2: B}
     bound.check()
@@ -502,6 +538,123 @@ def test_a_vertex_inserted_into_a_line_makes_it_unusable() -> None:
     Pointer(bound.layer).click((1500, 35))
     assert bound.geometries == {1: LINE, 2: A}
     assert bound.sync.unusable_roi_ids == (1,)
+    bound.check()
+
+
+# ---- undoing what was done to shapes that are no ROI
+
+
+def test_a_deleted_ellipse_comes_back_with_its_vertices() -> None:
+    bound = Bound(A)
+    bound.layer.add(rectangle_vertices(B) + 0.3, shape_type="ellipse")
+    vertices = bound.layer.data[1].copy()
+    bound.layer.selected_data = {1}
+    bound.layer.remove_selected()
+    assert bound.layer.nshapes == 1
+    assert bound.history.undo() == "delete an ellipse"
+    assert bound.layer.shape_type == ["rectangle", "ellipse"]
+    assert np.array_equal(bound.layer.data[1], vertices)
+    bound.check()
+    assert bound.history.redo() == "delete an ellipse"
+    assert bound.layer.shape_type == ["rectangle"]
+    assert [bound.history.undo() for _ in range(3)] == ["delete an ellipse", "draw an ellipse", ""]
+    assert bound.layer.shape_type == ["rectangle"]
+    bound.check()
+
+
+def test_a_dragged_ellipse_is_one_step_and_is_told_apart_from_its_copy() -> None:
+    bound = Bound(A)
+    bound.layer.add([rectangle_vertices(B)] * 2, shape_type="ellipse")
+    bound.layer.mode = "select"
+    Pointer(bound.layer).drag(middle(B), (710, 41), (730, 45))
+    assert len(bound.grey) == 2
+    bound.check()
+    assert bound.history.undo() == "edit an ellipse"
+    assert list(bound.grey.values()) == [2]
+    bound.check()
+    bound.history.redo()
+    assert len(bound.grey) == 2
+    bound.check()
+
+
+def test_edits_of_rois_and_of_other_shapes_are_one_history() -> None:
+    bound = Bound()
+    bound.layer.add(rectangle_vertices(A))
+    bound.layer.add(rectangle_vertices(B), shape_type="ellipse")
+    bound.rois.edit(1, C)
+    use_bounding_boxes(bound.rois)
+    bound.rois.delete(1)
+    texts = ["delete ROI 1", "add ROI 2", "resize ROI 1", "draw an ellipse", "add ROI 1"]
+    for text, shapes in zip(texts, (2, 2, 2, 1, 0), strict=True):
+        assert bound.history.undo() == text
+        assert bound.layer.nshapes == shapes
+        bound.check()
+    for text in reversed(texts):
+        assert bound.history.redo() == text
+        bound.check()
+    assert bound.geometries == {2: B}
+
+
+def test_a_roi_that_went_grey_goes_back_and_forth() -> None:
+    bound = Bound(A, LINE)
+    bound.layer.mode = "vertex_remove"
+    bound.sync.select([1])
+    Pointer(bound.layer).click(tuple(bound.layer.data[0][0]))
+    grey = bound.grey
+    assert bound.sync.unusable_roi_ids == (1,)
+    assert bound.history.undo() == "edit the outline of ROI 1"
+    assert bound.sync.unusable_roi_ids == ()
+    bound.check()
+    bound.history.redo()
+    assert (bound.sync.unusable_roi_ids, bound.grey) == ((1,), grey)
+    bound.check()
+    bound.rois.delete(1)
+    assert not bound.grey
+    bound.history.undo()
+    assert (bound.sync.unusable_roi_ids, bound.grey) == ((1,), grey)
+    bound.check()
+
+
+def test_a_layer_made_anew_has_the_other_shapes_too() -> None:
+    bound = Bound(A, B)
+    bound.layer.add([[500, 50], [700, 50], [600, 90]], shape_type="polygon")
+    shapes = [bound.layer.data[0], [[500, 20], [900, 20], [900, 70]], bound.layer.data[2]]
+    bound.layer.data = [*zip(shapes, ("rectangle", "polygon", "polygon"), strict=True)]
+    grey, free = bound.grey, bound.rois.free_shapes
+    assert len(grey) == 2
+    bound.lose_layer()
+    assert (bound.grey, bound.rois.free_shapes) == (grey, free)
+    bound.check()
+
+
+def test_a_layer_that_is_bound_again_has_each_shape_once() -> None:
+    bound = Bound(A)
+    bound.layer.add(rectangle_vertices(B), shape_type="ellipse")
+    bound.sync.unbind()
+    bound.sync = RoiSync(bound.rois, bound.layer)
+    assert len(bound.rois.free_shapes) == bound.layer.nshapes - 1 == 1
+    bound.check()
+
+
+def test_a_second_layer_shows_the_other_shapes_too() -> None:
+    bound = Bound(A)
+    other = make_roi_layer(bound.rois, {"scale": (1, 7)})
+    RoiSync(bound.rois, other)
+    bound.layer.add(rectangle_vertices(B), shape_type="ellipse")
+    assert other.shape_type == ["rectangle", "ellipse"]
+    other.selected_data = {1}
+    other.remove_selected()
+    assert bound.layer.shape_type == ["rectangle"]
+    bound.history.undo()
+    assert other.shape_type == bound.layer.shape_type == ["rectangle", "ellipse"]
+    bound.check()
+
+
+def test_other_shapes_turn_with_the_image() -> None:
+    bound = Bound(A)
+    bound.layer.add(rectangle_vertices(B), shape_type="ellipse")
+    bound.rois.transpose()
+    assert np.array_equal(bound.layer.data[1], rectangle_vertices(B)[:, ::-1])
     bound.check()
 
 
@@ -753,6 +906,8 @@ class Fuzz:
         self.rng = random.Random(seed)
         self.bound = Bound(*(_random_rectangle(self.rng) for _ in range(3)), LINE)
         self.pointer = Pointer(self.bound.layer)
+        self.states = [self.bound.capture()]
+        self.at = 0
 
     def draw(self) -> set[int] | None:
         self.bound.layer.mode = self.rng.choice(["add_rectangle", "add_line", "add_ellipse"])
@@ -850,15 +1005,57 @@ class Fuzz:
         )()
         return {roi_id}
 
-    def undo(self) -> set[int] | None:
+    def edit_and_restore(self) -> set[int] | None:
         before = self.bound.rois.snapshot()
+        free = self.bound.rois.free_shapes
         self.edit_model()
-        self.bound.rois.restore(before)
+        self.look("edit_model")
+        self.bound.rois.restore(before, free)
+        return set()
+
+    def undo(self) -> set[int] | None:
+        self.at = max(self.at - 1, 0)
+        ids = set(self.bound.geometries)
+        self.bound.history.undo()
+        return ids
+
+    def redo(self) -> set[int] | None:
+        self.at = min(self.at + 1, len(self.states) - 1)
+        ids = set(self.bound.geometries)
+        self.bound.history.redo()
+        return ids
+
+    def add_grey(self) -> set[int] | None:
+        corners = rectangle_vertices(_random_rectangle(self.rng))
+        kind = self.rng.choice(["ellipse", "rectangle", "polygon"])
+        turned = corners + np.array([[0, 0], [40, 1], [40, 1], [0, 0]])
+        self.bound.layer.add(corners if kind == "ellipse" else turned, shape_type=kind)
+        return set()
+
+    def convert(self) -> set[int] | None:
+        return set(use_bounding_boxes(self.bound.rois))
+
+    def lose_layer(self) -> set[int] | None:
+        grey = self.bound.grey
+        self.bound.lose_layer()
+        self.pointer = Pointer(self.bound.layer)
+        assert self.bound.grey == grey
         return set()
 
     def redraw(self) -> set[int] | None:
-        self.bound.sync.redraw_unusable()
+        rois = self.bound.rois
+        rois.set_free_shapes(free for free in rois.free_shapes if free.roi_id is None)
         return set()
+
+    def look(self, operation: str) -> None:
+        """Undo and redo go to states that were seen before, exactly; all else adds to them."""
+        present = self.bound.capture()
+        if operation not in ("undo", "redo") and present != self.states[self.at]:
+            self.states[self.at + 1 :] = [present]
+            self.at += 1
+        assert present == self.states[self.at], operation
+        assert self.bound.history.can_undo == (self.at > 0), operation
+        assert self.bound.history.can_redo == (self.at < len(self.states) - 1), operation
 
     def step(self) -> None:
         operations: list[Callable[[], set[int] | None]] = [
@@ -874,7 +1071,13 @@ class Fuzz:
             self.rename,
             self.spoil_ids,
             self.edit_model,
+            self.edit_and_restore,
             self.undo,
+            self.undo,
+            self.redo,
+            self.add_grey,
+            self.convert,
+            self.lose_layer,
             self.redraw,
         ]
         operation = self.rng.choice(operations)
@@ -883,8 +1086,9 @@ class Fuzz:
         touched = operation()
         self.bound.check()
         after = self.bound.geometries
-        limit = 2 if operation == self.undo else 1
+        limit = 2 if operation == self.edit_and_restore else 1
         assert len(self.bound.changes) <= limit, operation.__name__
+        self.look(operation.__name__)
         changed = {key for key, geometry in before.items() if after.get(key) != geometry}
         if touched is None:
             assert len(changed) <= 1, operation.__name__

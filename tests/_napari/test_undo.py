@@ -16,6 +16,7 @@ from qtpy.QtWidgets import QApplication
 
 from napari_bloodflow import AcqImage, RectRoiBounds
 from napari_bloodflow._napari.session import get_session
+from napari_bloodflow._napari.undo import redo_edit, undo_last, undo_text
 from napari_bloodflow.synthetic import pulsatile_flow, write_tiff
 from tests._napari.mouse import NO_KEY, Mouse
 
@@ -201,6 +202,47 @@ def test_other_layers_keep_the_keys_of_napari(hands: Hands, paths: list[Path]) -
     hands.key(Qt.Key.Key_Y, CTRL)
     assert hands.viewer.dims.ndisplay == 3
     assert len(acq.rois) == 1
+
+
+def test_a_deleted_roi_layer_comes_back_in_its_turn(paths: list[Path], qapp: QApplication) -> None:
+    viewer = ViewerModel()
+    session = get_session(viewer)
+    shown = session.open(paths[0])
+    acq = shown.acq
+    acq.rois.create(A)
+    corners = np.array([[99.5, 9.5], [99.5, 49.5], [299.5, 49.5], [299.5, 9.5]])
+    assert shown.roi_layer is not None
+    shown.roi_layer.add_ellipses(corners)
+    viewer.layers.remove(shown.roi_layer)
+    acq.accepted = False
+    assert undo_text(shown) == "reject the file"
+    assert undo_last(shown) == "Undone: reject the file."
+    assert shown.roi_layer is None
+    assert undo_text(shown) == "delete the ROI layer"
+    assert undo_last(shown) == "Undone: delete the ROI layer."
+    assert shown.roi_layer is not None
+    assert list(shown.roi_layer.shape_type) == ["rectangle", "ellipse"]
+    assert np.array_equal(shown.roi_layer.data[1], corners)
+    assert undo_last(shown) == "Undone: draw an ellipse."
+    assert redo_edit(shown) == "Redone: draw an ellipse."
+    assert np.array_equal(shown.roi_layer.data[1], corners)
+    assert acq.rois[1].geometry == A
+    viewer.layers.clear()
+    QApplication.processEvents()
+
+
+def test_layers_that_were_deleted_are_not_brought_back_with_the_rois(
+    paths: list[Path], qapp: QApplication
+) -> None:
+    viewer = ViewerModel()
+    shown = get_session(viewer).open(paths[0])
+    shown.acq.rois.create(A)
+    for layer in list(shown.layers):
+        viewer.layers.remove(layer)
+    undo_last(shown)
+    assert (len(shown.image_layers), shown.roi_layer is not None) == (0, True)
+    viewer.layers.clear()
+    QApplication.processEvents()
 
 
 def test_removed_layers_give_the_keys_back_and_keep_nothing_alive(

@@ -14,6 +14,7 @@ from qtpy.QtTest import QTest
 from qtpy.QtWidgets import QComboBox, QDialog, QFileDialog, QLabel, QPushButton, QSpinBox
 
 from napari_bloodflow import AcqImage, RectRoiBounds, use_layer
+from napari_bloodflow._napari.roi_copy import copy_rois
 from napari_bloodflow._napari.session import get_session
 from napari_bloodflow._napari.use_layer import refusal, use_active_layer
 from napari_bloodflow._napari.widgets.calibration_panel import StepBox
@@ -219,6 +220,31 @@ def test_a_colour_picture_is_told_in_the_dock_and_refused(bench: Bench) -> None:
     assert "colour" in notification_manager.records[-1].message
     with pytest.raises(TypeError, match="no image layer"):
         use_layer(bench.viewer.add_labels(np.zeros((20, 10), np.uint8)), bench.viewer)
+
+
+def test_two_channel_layers_of_one_file_are_apart_and_share_rois_by_a_copy(
+    bench: Bench, tmp_path: Path
+) -> None:
+    path = tmp_path / "scan.npy"
+    np.save(path, STACK)
+    layers = bench.viewer.open(str(path), plugin="napari", channel_axis=0)
+    assert len(layers) == 2
+    bench.viewer.layers.selection = set(layers)
+    notification_manager.records.clear()
+    use_active_layer(bench.viewer)
+    assert "select one" in notification_manager.records[-1].message
+    assert bench.session.shown == ()
+    first, second = (use_layer(layer, bench.viewer).acq for layer in layers)
+    assert [acq.name for acq in (first, second)] == ["scan.npy.layer1", "scan.npy.layer2"]
+    first.rois.create(RectRoiBounds(0, 100, 2, 20), name="vein")
+    assert len(second.rois) == 0
+    assert copy_rois(first.rois, second.rois).copied == (1,)
+    first.save()
+    second.save()
+    for acq, plane in zip((first, second), STACK, strict=True):
+        again = AcqImage.from_array(plane, path=acq.path)
+        assert [roi.name for roi in again.rois] == ["vein"]
+        assert not again.problems
 
 
 def test_saved_beside_its_file_it_is_not_asked_again(

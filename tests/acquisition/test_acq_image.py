@@ -49,6 +49,15 @@ def document_of(path: Path) -> dict[str, Any]:
     return document
 
 
+def tables_of(path: Path) -> dict[str, list[dict[str, Any]]]:
+    return {
+        table.name: sorted(
+            pd.read_csv(table).to_dict("records"), key=lambda row: (row["channel"], row["roi_id"])
+        )
+        for table in path.parent.glob(f"{path.name}.*.csv")
+    }
+
+
 def edit_sidecar(path: Path, edit: Callable[[dict[str, Any]], None]) -> Path:
     sidecar = path.with_name(path.name + ".json")
     document = json.loads(sidecar.read_text())
@@ -507,6 +516,64 @@ def test_unknown_keys_survive_a_save(aug: Path) -> None:
     assert saved["image_header_metadata"]["laser"] == 920
     assert saved["analysis"][0]["extra"] == 1
     assert saved["rois"][0]["name"] == "renamed"
+
+
+@pytest.mark.parametrize("name", ["k01_velocity", "k05_pulsatile"])
+def test_what_others_keep_survives_a_deletion_that_is_saved_and_undone(
+    may: Path, name: str
+) -> None:
+    path = may / f"{name}.tif"
+
+    def add_keys(document: dict[str, Any]) -> None:
+        for record in (*document["rois"], *document["analysis"]):
+            record["extra"] = {"by": "another program"}
+        document["rois"][0]["data"]["depth"] = 3
+
+    edit_sidecar(path, add_keys)
+    acq = AcqImage(path)
+    acq.rois.rename(1, "vessel")
+    acq.save()
+    before, tables = document_of(path), tables_of(path)
+    rois = acq.rois.snapshot()
+    acq.rois.delete(1)
+    acq.save()
+    assert [record["roi_id"] for record in document_of(path)["rois"]] == [
+        roi.roi_id for roi in rois[1:]
+    ]
+    acq.history.undo()
+    assert acq.is_dirty
+    acq.save()
+    assert not acq.is_dirty
+    assert document_of(path) == before
+    assert tables_of(path) == tables
+
+
+def test_what_others_keep_goes_with_what_was_edited_after_the_undo(may: Path) -> None:
+    path = may / "k01_velocity.tif"
+    edit_sidecar(path, lambda document: document["rois"][0].update(extra=1))
+    acq = AcqImage(path)
+    acq.rois.delete(1)
+    acq.save()
+    acq.history.undo()
+    acq.rois.rename(1, "renamed")
+    acq.save()
+    record = document_of(path)["rois"][0]
+    assert (record["extra"], record["name"]) == (1, "renamed")
+
+
+def test_an_undo_during_a_save_is_not_taken_for_saved(may: Path) -> None:
+    path = may / "k01_velocity.tif"
+    acq = AcqImage(path)
+    before = document_of(path)
+    acq.rois.delete(1)
+    pending = acq.begin_save()
+    assert pending is not None
+    pending.write()
+    acq.history.undo()
+    acq.finish_save()
+    assert acq.is_dirty
+    acq.save()
+    assert document_of(path)["rois"] == before["rois"]
 
 
 @pytest.mark.parametrize(

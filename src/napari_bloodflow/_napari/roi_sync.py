@@ -3,30 +3,32 @@
 from __future__ import annotations
 
 from contextlib import contextmanager, nullcontext
-from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
 from psygnal import Signal
 
+from napari_bloodflow._napari.held_shapes import (
+    HeldShape,
+    draw,
+    free_shape,
+    plan_redraw,
+    updated_free_shapes,
+)
 from napari_bloodflow._napari.roi_geometry import (
     Unusable,
-    bounding_box,
     drag_corner,
     geometry_from_shape,
     match_shapes,
     parse_roi_id,
     reaches_outside,
-    shape_from_geometry,
     shape_key,
 )
 from napari_bloodflow._napari.roi_style import (
     FEATURE_COLUMNS,
     MAX_LABELS,
     aligned_features,
-    edge_rgba,
-    face_rgba,
     feature_table,
     hidden_labels,
     make_roi_layer,
@@ -34,7 +36,6 @@ from napari_bloodflow._napari.roi_style import (
     place_labels,
     prepare_drawing,
     roi_layer_data,
-    shape_edge_width,
     text_style,
     write_features,
 )
@@ -42,13 +43,14 @@ from napari_bloodflow._napari.shape_edits import make_consistent, told_once
 from napari_bloodflow.acquisition.roi import LineEndpoints, LineROI, RectROI, RectRoiBounds
 
 if TYPE_CHECKING:
-    from collections.abc import Generator, Iterable, Iterator, Sequence
+    from collections.abc import Generator, Iterable, Iterator
 
     from napari.layers import Shapes
     from numpy.typing import NDArray
 
+    from napari_bloodflow._napari.held_shapes import Redraw
     from napari_bloodflow._napari.roi_geometry import ShapeKey
-    from napari_bloodflow.acquisition.roi import Roi, RoiGeometry
+    from napari_bloodflow.acquisition.roi import Roi
     from napari_bloodflow.acquisition.roi_set import RoiSet
 
 __all__ = ["RoiSync", "make_roi_layer", "roi_layer_data"]
@@ -56,17 +58,6 @@ __all__ = ["RoiSync", "make_roi_layer", "roi_layer_data"]
 _CLICK_PIXELS = 3.0  # screen pixels; a pointer that moved less did not draw anything
 _DRAGGED_MODES = frozenset({"add_rectangle", "add_ellipse", "add_line"})
 _CLICKED_MODES = frozenset({"add_path", "add_polyline", "add_polygon", "add_polygon_lasso"})
-
-
-@dataclass(frozen=True, slots=True)
-class _Held:
-    """What the layer held at one index when it was last looked at."""
-
-    roi_id: int | None
-    key: ShapeKey
-    reason: str = ""
-    kept: RoiGeometry | None = None  # geometry of the ROI while its shape shows another one
-    is_noise: bool = False
 
 
 class RoiSync:
@@ -79,9 +70,10 @@ class RoiSync:
     apart. When binding, the RoiSet wins, and shapes without a ROI become new ROIs.
 
     A shape that cannot be a ROI (an ellipse, a free polygon, a rotated rectangle) stays in the
-    layer, grey, with a reason in its features. If it was ROI 3, then ROI 3 keeps its id and its
-    last good geometry, the one that analyses use, and follows the shape again once it is a
-    rectangle again. A rectangle of which one corner is dragged in direct mode stays a rectangle.
+    layer, grey, with a reason in its features, and goes into the free shapes of the RoiSet, so
+    that edits of it can be undone. If it was ROI 3, then ROI 3 keeps its id and its last good
+    geometry, the one that analyses use, and follows the shape again once it is a rectangle again.
+    A rectangle of which one corner is dragged in direct mode stays a rectangle.
 
     Nothing is written to the layer while the user draws or drags; it waits for the release.
 
@@ -110,7 +102,7 @@ class RoiSync:
     def __init__(self, rois: RoiSet, layer: Shapes) -> None:
         self._rois = rois
         self._layer = layer
-        self._held: list[_Held] = []
+        self._held: list[HeldShape] = []
         self._names: dict[int, str] = {}  # as last written to the layer
         self._retired: set[int] = set()  # ids of deleted ROIs
         self._selected: tuple[int, ...] = ()
@@ -196,50 +188,6 @@ class RoiSync:
     def is_drawing(self) -> bool:
         """True while the user draws a shape or drags one."""
         return self._is_pressed or self._is_adding
-
-    def redraw_unusable(self) -> None:
-        """Draw the ROIs with an unusable shape where the RoiSet has them."""
-        if self._can_write and self._has_expected_count:
-            self._held = [
-                replace(held, reason="", key=("", b"")) if held.reason and held.roi_id else held
-                for held in self._held
-            ]
-            with self._occupied():
-                self._push(is_safe=True)
-
-    def use_bounding_boxes(self) -> tuple[int, ...]:
-        """Turn the unusable shapes into rectangles around them.
-
-        A shape that was a rectangular ROI gives that one its new outline; others become new ROIs.
-        Lines, and shapes of which too little is inside the image, stay as they are.
-
-        Returns
-        -------
-        tuple of int
-            Ids of the ROIs that were changed or made.
-        """
-        if not (self._can_write and self._has_expected_count):
-            return ()
-        boxed: list[int] = []
-        with self._occupied():
-            with self._rois.batch():
-                for place, held in enumerate(self._held):
-                    roi = self._roi_of(held)
-                    if not held.reason or isinstance(roi, LineROI):
-                        continue
-                    box = bounding_box(self._layer.data[place], self._rois.image_bounds)
-                    if isinstance(box, Unusable):
-                        continue
-                    if roi is None:
-                        roi = self._rois.create(box)
-                    else:
-                        self._rois.edit(roi.roi_id, box)
-                    boxed.append(roi.roi_id)
-                    # A key that no shape has gets it drawn anew.
-                    self._held[place] = _Held(roi.roi_id, ("", b""))
-            self._push(is_safe=True)
-        self._announce()
-        return tuple(boxed)
 
     def refresh_line_widths(self) -> None:
         """Draw lines as thick, and labels as far inside, as the present zoom asks for."""
@@ -389,10 +337,13 @@ class RoiSync:
         keys = [shape_key(shape_type, vertices) for shape_type, vertices in shapes]
         row_ids, row_names = self._read_rows(len(shapes))
         before = {held.roi_id: held for held in self._held if held.roi_id is not None}
-        ignored = {held.key: held for held in self._held if held.roi_id is None}
+        ignored: dict[ShapeKey, list[HeldShape]] = {}
+        for held in self._held:
+            if held.roi_id is None:
+                ignored.setdefault(held.key, []).append(held)
         known = {roi_id: held.key for roi_id, held in before.items()}
         ids = match_shapes(keys, row_ids, known, rois.get_roi_ids(), self._retired)
-        after: list[_Held] = []
+        after: list[HeldShape] = []
         with rois.batch():
             for (shape_type, vertices), key, roi_id, row_id, name in zip(
                 shapes, keys, ids, row_ids, row_names, strict=True
@@ -402,9 +353,9 @@ class RoiSync:
                 elif roi_id in before and roi_id in rois:
                     held = self._follow(before[roi_id], key, shape_type, vertices)
                 elif roi_id in before or roi_id in rois:
-                    held = _Held(roi_id, key)
-                elif key in ignored:
-                    held = ignored[key]
+                    held = HeldShape(roi_id, key)
+                elif ignored.get(key):
+                    held = ignored[key].pop()
                 else:
                     held = self._adopt(roi_id, key, shape_type, vertices, name)
                 after.append(held)
@@ -414,15 +365,16 @@ class RoiSync:
             for roi_id in before.keys() - set(ids):
                 if roi_id in rois:
                     rois.delete(roi_id)
+            rois.set_free_shapes(updated_free_shapes(rois.free_shapes, self._held, after))
             # Listeners hear of the batch at its end and may ask.
             self._held = after
 
     def _follow(
-        self, before: _Held, key: ShapeKey, shape_type: str, vertices: NDArray[Any]
-    ) -> _Held:
+        self, before: HeldShape, key: ShapeKey, shape_type: str, vertices: NDArray[Any]
+    ) -> HeldShape:
         """Move a ROI to where its shape went, if it can be there."""
         assert before.roi_id is not None
-        roi = self._rois[before.roi_id]
+        roi, drawn = self._rois[before.roi_id], (shape_type, vertices)
         if isinstance(roi, RectROI) and shape_type == "polygon":
             corners = drag_corner(roi.bounds, vertices)
             if corners is not None:
@@ -435,11 +387,11 @@ class RoiSync:
                 self._words.append(
                     f"ROI {roi.roi_id} keeps its last outline: the shape is {found.reason}."
                 )
-            return _Held(roi.roi_id, key, found.reason, roi.geometry)
+            return HeldShape(roi.roi_id, key, free_shape(*drawn, found.reason, roi))
         if found != roi.geometry:
             self._rois.edit(roi.roi_id, found)
         self._tell_if_cut(roi.roi_id, shape_type, vertices)
-        return _Held(roi.roi_id, key)
+        return HeldShape(roi.roi_id, key)
 
     def _adopt(
         self,
@@ -448,14 +400,16 @@ class RoiSync:
         shape_type: str,
         vertices: NDArray[Any],
         name: str,
-    ) -> _Held:
+    ) -> HeldShape:
         """Make a ROI of a shape that has none, if it can be one."""
         if self._is_pressed and not self._has_dragged and self._layer.mode in _DRAGGED_MODES:
-            return _Held(None, key, "a click", is_noise=True)
+            return HeldShape(None, key, is_noise=True)
         found = geometry_from_shape(shape_type, vertices, self._rois.image_bounds)
         if isinstance(found, Unusable):
-            self._words.append(f"The new shape is no ROI: it is {found.reason}.")
-            return _Held(None, key, found.reason, is_noise=found.is_noise)
+            self._words.append(f"The shape is no ROI: it is {found.reason}.")
+            if found.is_noise:
+                return HeldShape(None, key, is_noise=True)
+            return HeldShape(None, key, free_shape(shape_type, vertices, found.reason))
         if roi_id is None:
             roi_id = self._rois.create(found, name=name).roi_id
         else:
@@ -466,7 +420,7 @@ class RoiSync:
             )
             self._rois.restore([*self._rois, fresh])
         self._tell_if_cut(roi_id, shape_type, vertices)
-        return _Held(roi_id, key)
+        return HeldShape(roi_id, key)
 
     def _tell_if_cut(self, roi_id: int, shape_type: str, vertices: NDArray[Any]) -> None:
         if reaches_outside(shape_type, vertices, self._rois.image_bounds):
@@ -492,19 +446,10 @@ class RoiSync:
     def _push(self, is_safe: bool) -> None:
         """Make the layer show the model, and touch no shape that does already."""
         layer = self._layer
-        gone: list[int] = []
-        redrawn: list[int] = []
-        for index, held in enumerate(self._held):
-            roi = self._roi_of(held)
-            if held.is_noise or (held.roi_id is not None and roi is None):
-                gone.append(index)
-            elif roi is not None and not _shows(held, roi):
-                redrawn.append(index)
-        shown = {held.roi_id for held in self._held}
-        missing = [roi for roi in self._rois if roi.roi_id not in shown]
+        plan = plan_redraw(self._held, self._rois)
         # A shape that napari drops by itself leaves its colours behind, for others to take.
         is_stale = self._has_stale_vertices or len(layer.face_color) != layer.nshapes
-        must_rebuild = bool(gone or redrawn or missing)
+        must_rebuild = any(plan)
         self._is_pending = not is_safe and (must_rebuild or is_stale)
         rows = aligned_features(layer, [held.roi_id for held in self._held])
         with hidden_labels(layer) if is_safe and must_rebuild else nullcontext():
@@ -512,7 +457,7 @@ class RoiSync:
                 self._has_stale_vertices = False
                 make_consistent(layer)
             if is_safe and must_rebuild:
-                rows = self._rebuild(gone, redrawn, missing, rows)
+                rows = self._rebuild(plan, rows)
             self._write_features(rows)
             paint_shapes(layer, self._painted_ids())
         if (layer.nshapes > MAX_LABELS) != self._labels_are_off:
@@ -522,11 +467,10 @@ class RoiSync:
         self._retired.update(self._names.keys() - set(self._rois.get_roi_ids()))
         self._names = {roi.roi_id: roi.name for roi in self._rois}
 
-    def _rebuild(
-        self, gone: list[int], redrawn: list[int], missing: list[Roi], rows: pd.DataFrame
-    ) -> pd.DataFrame:
+    def _rebuild(self, plan: Redraw, rows: pd.DataFrame) -> pd.DataFrame:
         """Remove and add only the shapes concerned; return the features in the new order."""
         layer = self._layer
+        gone, redrawn, missing = plan
         out = {*gone, *redrawn}
         kept = [index for index in range(len(self._held)) if index not in out]
         place = {old: new for new, old in enumerate([*kept, *redrawn])}
@@ -534,43 +478,20 @@ class RoiSync:
         heights = layer.z_index
         top = max(heights, default=-1) + 1
         z_index = [*(heights[index] for index in redrawn), *range(top, top + len(missing))]
-        moved = [roi for index in redrawn if (roi := self._roi_of(self._held[index])) is not None]
         # Of a layer with more dimensions than the image: where along those the shape is.
-        leading = [layer.data[index][0, :-2] for index in redrawn]
-        leading += [np.zeros(layer.ndim - 2)] * len(missing)
+        starts = [layer.data[index][0, :-2] for index in redrawn]
+        starts += [np.zeros(layer.ndim - 2)] * len(missing)
         if len(layer.features) != layer.nshapes:
             layer.features = rows  # napari removes rows by the index of the shape
-        with told_once(layer) if moved and not (gone or missing) else nullcontext():
+        with told_once(layer) if redrawn and not (gone or missing) else nullcontext():
             if out:
                 layer.remove(sorted(out))
             self._held = [self._held[index] for index in kept]
-            if moved or missing:
-                self._add([*moved, *missing], leading, z_index)
+            if redrawn or missing:
+                self._held += draw(layer, [*redrawn.values(), *missing], starts, z_index)
         if set(layer.selected_data) != selection:
             layer.selected_data = selection
         return rows.reindex([*kept, *redrawn, *[-1] * len(missing)]).reset_index(drop=True)
-
-    def _add(
-        self, rois: Sequence[Roi], leading: Sequence[NDArray[Any]], z_index: list[int]
-    ) -> None:
-        layer = self._layer
-        shapes = [shape_from_geometry(roi.geometry) for roi in rois]
-        types = [shape_type for shape_type, _ in shapes]
-        layer.add(
-            [
-                np.hstack([np.tile(start, (len(vertices), 1)), vertices])
-                for start, (_, vertices) in zip(leading, shapes, strict=True)
-            ],
-            shape_type=types,
-            edge_width=[
-                shape_edge_width(*shape, layer.scale, 1.0 / layer.scale_factor) for shape in shapes
-            ],
-            edge_color=np.array([edge_rgba(roi.roi_id) for roi in rois]),
-            face_color=np.array([face_rgba(roi.roi_id) for roi in rois]),
-            z_index=z_index,
-        )
-        drawn = zip(rois, types, layer.data[-len(rois) :], strict=True)
-        self._held += [_Held(roi.roi_id, shape_key(kind, points)) for roi, kind, points in drawn]
 
     def _write_features(self, rows: pd.DataFrame) -> None:
         rois = [self._roi_of(held) for held in self._held]
@@ -581,20 +502,8 @@ class RoiSync:
         )
         write_features(self._layer, ours, rows)
 
-    def _roi_of(self, held: _Held) -> Roi | None:
+    def _roi_of(self, held: HeldShape) -> Roi | None:
         return None if held.roi_id is None else self._rois.get(held.roi_id)
 
     def _painted_ids(self) -> list[int | None]:
         return [None if held.reason else held.roi_id for held in self._held]
-
-
-def _shows(held: _Held, roi: Roi) -> bool:
-    """Say whether a shape is as the model wants it, or grey because the user made it so."""
-    if held.reason:
-        return roi.geometry == held.kept
-    shape_type, vertices = shape_from_geometry(roi.geometry)
-    if held.key[0] != shape_type:
-        return False
-    # Coordinates before the last two are the layer's affair.
-    points = np.frombuffer(held.key[1], np.float32).reshape(len(vertices), -1)
-    return np.array_equal(points[:, -2:], vertices.astype(np.float32))

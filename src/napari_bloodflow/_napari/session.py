@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import weakref
+from functools import partial
 from typing import TYPE_CHECKING, Any
 from weakref import WeakKeyDictionary
 
@@ -14,6 +15,7 @@ from qtpy.QtWidgets import QApplication
 
 from napari_bloodflow._napari.blinding import Blinding
 from napari_bloodflow._napari.layers import (
+    MARK_KEY,
     TimeDirection,
     fit_planes,
     fit_stretch,
@@ -23,8 +25,10 @@ from napari_bloodflow._napari.layers import (
     native_plane,
 )
 from napari_bloodflow._napari.preferences import default_time_direction
+from napari_bloodflow._napari.roi_nudge import bind_nudge_keys, unbind_nudge_keys
 from napari_bloodflow._napari.session_script import SessionScript
 from napari_bloodflow._napari.shown_layers import (
+    LostRois,
     ShownAcquisition,
     can_hand_over,
     drop_layer,
@@ -38,14 +42,13 @@ from napari_bloodflow._napari.shown_layers import (
 )
 from napari_bloodflow._napari.undo import (
     bind_undo_keys,
-    redo_edit,
     unbind_undo_keys,
-    undo_edit,
 )
 from napari_bloodflow._napari.workspace import Workspace
 from napari_bloodflow.acquisition.acq_image import AcqImage
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from pathlib import Path
 
     from napari.components import ViewerModel
@@ -251,11 +254,12 @@ class ViewerSession(SessionScript):
                 mark = mark_of(layer)
                 layer.visible = mark is None or not mark.starts_hidden
 
-    def show_layers(self, shown: ShownAcquisition) -> None:
+    def show_layers(self, shown: ShownAcquisition, *, only_rois: bool = False) -> None:
         """Add the layers of an acquisition that were deleted from the viewer."""
         stretch = self.stretch_of(shown.acq)
         for layer in missing_layers(shown, self.viewer.layers, stretch):
-            self.viewer.add_layer(layer)
+            if layer.metadata[MARK_KEY].role == "rois" or not only_rois:
+                self.viewer.add_layer(layer)
 
     # ---- layers come and go
 
@@ -277,7 +281,9 @@ class ViewerSession(SessionScript):
         self.activate(shown)
         if is_new:
             if mark.role != "mask":  # painting has an undo of its own
-                bind_undo_keys(layer, self._on_undo_key, self._on_redo_key)
+                bind_undo_keys(layer, self._on_key)
+            if mark.role == "rois":
+                bind_nudge_keys(layer, self._on_key, self.viewer.dims)
             self.lay_out(shown)
 
     def _take_in(self, shown: ShownAcquisition) -> None:
@@ -310,9 +316,13 @@ class ViewerSession(SessionScript):
             return
         if layer in shown.layers and layer not in shown.mask_layers:
             unbind_undo_keys(layer)
+        if layer is shown.roi_layer:
+            unbind_nudge_keys(layer)
         if layer is shown.roi_layer and QApplication.instance() is not None:
             # When a viewer is closed all its layers go, one by one; wait for the others.
             QTimer.singleShot(0, self._tell_of_missing_rois)
+            bring_back = partial(self.show_layers, shown, only_rois=True)
+            shown.lost_rois = LostRois(shown.acq.history.last_step, bring_back)
         drop_layer(shown, layer)
         if not shown.layers:
             self._close(shown)
@@ -323,8 +333,8 @@ class ViewerSession(SessionScript):
             if shown.image_layers and shown.roi_layer is None and len(shown.acq.rois):
                 show_warning(
                     f"{self.blinding.label_of(shown.acq)}: the ROI layer is gone, its"
-                    f" {len(shown.acq.rois)} ROIs are kept. 'Show layers' in the Acquisition dock"
-                    " brings it back."
+                    f" {len(shown.acq.rois)} ROIs are kept. Undo, or 'Show layers' in the"
+                    " Acquisition dock, brings it back."
                 )
 
     def _close(self, shown: ShownAcquisition) -> None:
@@ -367,15 +377,10 @@ class ViewerSession(SessionScript):
     def _on_notice(self, text: str) -> None:
         self.viewer.status = text
 
-    def _on_undo_key(self, layer: Layer) -> None:
+    def _on_key(self, step: Callable[[ShownAcquisition], str], layer: Layer) -> None:
         for shown in self._shown:
             if layer in shown.layers:
-                self._on_notice(undo_edit(shown))
-
-    def _on_redo_key(self, layer: Layer) -> None:
-        for shown in self._shown:
-            if layer in shown.layers:
-                self._on_notice(redo_edit(shown))
+                self._on_notice(step(shown))
 
     # ---- layout on the canvas
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from napari.layers import Image, Labels, Layer, Shapes
 
@@ -24,9 +24,11 @@ from napari_bloodflow._napari.shape_edits import told_once
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
+    from napari_bloodflow._napari.roi_nudge import LastNudge
     from napari_bloodflow.acquisition.acq_image import AcqImage
 
 __all__ = [
+    "LostRois",
     "ShownAcquisition",
     "can_hand_over",
     "drop_layer",
@@ -38,6 +40,21 @@ __all__ = [
     "show_stored_contrast",
     "take_layer",
 ]
+
+
+class LostRois(NamedTuple):
+    """A ROI layer that was deleted.
+
+    Parameters
+    ----------
+    last_step : object
+        ``acq.history.last_step`` at that time.
+    bring_back : callable
+        Shows the ROIs again.
+    """
+
+    last_step: object
+    bring_back: Callable[[], None]
 
 
 @dataclass(eq=False)
@@ -62,6 +79,10 @@ class ShownAcquisition:
         Centre and zoom of the canvas when another acquisition was brought forward.
     mask_layers : list of Labels
         Masks that its file has.
+    lost_rois : LostRois or None
+        How to undo that `roi_layer` was deleted.
+    last_nudge : LastNudge or None
+        What was moved with the arrow keys last.
     """
 
     acq: AcqImage
@@ -72,6 +93,8 @@ class ShownAcquisition:
     stretch: float | None = None
     camera: tuple[float, ...] | None = None
     mask_layers: list[Labels] = field(default_factory=list)
+    lost_rois: LostRois | None = None
+    last_nudge: LastNudge | None = None
 
     @property
     def layers(self) -> list[Layer]:
@@ -228,7 +251,7 @@ def hand_over(
 
 
 def _bind(shown: ShownAcquisition, layer: Shapes, notice: Callable[[str], None]) -> None:
-    shown.roi_layer = layer
+    shown.roi_layer, shown.lost_rois = layer, None
     shown.sync = RoiSync(shown.acq.rois, layer)
     shown.sync.notice.connect(notice)
 

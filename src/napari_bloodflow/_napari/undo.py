@@ -8,21 +8,30 @@ from app_model.types import KeyCode, KeyMod
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+    from typing import TypeAlias
 
     from napari.layers import Layer
 
     from napari_bloodflow._napari.session import ShownAcquisition
 
-__all__ = ["bind_undo_keys", "redo_edit", "unbind_undo_keys", "undo_edit"]
+    KeySlot: TypeAlias = Callable[[Callable[[ShownAcquisition], str], Layer], None]
+
+__all__ = [
+    "bind_undo_keys",
+    "redo_edit",
+    "unbind_undo_keys",
+    "undo_edit",
+    "undo_last",
+    "undo_text",
+]
 
 _UNDO_KEYS = (KeyMod.CtrlCmd | KeyCode.KeyZ,)
 # Ctrl+Y is napari's switch between 2D and 3D, which a kymograph has no use for.
 _REDO_KEYS = (KeyMod.CtrlCmd | KeyMod.Shift | KeyCode.KeyZ, KeyMod.CtrlCmd | KeyCode.KeyY)
+_LAYER_DELETED = "delete the ROI layer"
 
 
-def bind_undo_keys(
-    layer: Layer, undo: Callable[[Layer], None], redo: Callable[[Layer], None]
-) -> None:
+def bind_undo_keys(layer: Layer, slot: KeySlot) -> None:
     """Give Ctrl+Z, Ctrl+Shift+Z and Ctrl+Y a meaning while a layer is active.
 
     The keys of other layers stay as they are.
@@ -31,18 +40,31 @@ def bind_undo_keys(
     ----------
     layer : Layer
         The layer.
-    undo, redo : callable
-        Called with the layer.
+    slot : callable
+        Called with what is to be done with the acquisition of the layer, and the layer.
     """
-    for keys, slot in ((_UNDO_KEYS, undo), (_REDO_KEYS, redo)):
+    for keys, step in ((_UNDO_KEYS, undo_last), (_REDO_KEYS, redo_edit)):
         for key in keys:
-            layer.bind_key(key, slot, overwrite=True)
+            layer.bind_key(key, lambda layer, step=step: slot(step, layer), overwrite=True)
 
 
 def unbind_undo_keys(layer: Layer) -> None:
     """Give the keys of a layer back to napari."""
     for key in (*_UNDO_KEYS, *_REDO_KEYS):
         layer.bind_key(key, None)
+
+
+def undo_text(shown: ShownAcquisition) -> str:
+    """Say what :func:`undo_last` would take back; empty if there is nothing."""
+    return _LAYER_DELETED if _is_layer_next(shown) else shown.acq.history.undo_text
+
+
+def undo_last(shown: ShownAcquisition) -> str:
+    """Take back the last edit of an acquisition, or bring back its ROI layer if that went last."""
+    if shown.lost_rois is None or not _is_layer_next(shown):
+        return undo_edit(shown)
+    shown.lost_rois.bring_back()
+    return f"Undone: {_LAYER_DELETED}."
 
 
 def undo_edit(shown: ShownAcquisition) -> str:
@@ -64,6 +86,11 @@ def redo_edit(shown: ShownAcquisition) -> str:
         return "Nothing was redone: finish the shape first."
     text = shown.acq.history.redo()
     return f"Redone: {text}." if text else "There is nothing to redo."
+
+
+def _is_layer_next(shown: ShownAcquisition) -> bool:
+    lost = shown.lost_rois
+    return lost is not None and lost.last_step is shown.acq.history.last_step
 
 
 def _is_drawing(shown: ShownAcquisition) -> bool:

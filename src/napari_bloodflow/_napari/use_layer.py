@@ -257,6 +257,9 @@ def ask_about_active_layer(session: ViewerSession, parent: QWidget | None) -> No
     if layer is not None and find_used(layer, session) is not None:
         use_layer(layer, session.viewer)
         return
+    if len(session.viewer.layers.selection) > 1:
+        show_error("Several layers are selected. Each is measured on its own: select one.")
+        return
     if text := refusal(layer):
         show_error(text)
         return

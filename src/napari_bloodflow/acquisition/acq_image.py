@@ -536,7 +536,7 @@ class AcqImage(AcqSaving, AcqMeasuring):
             with self._quietly():
                 self._models.swap_axes()
             self.axes_changed.emit()
-        self._rois.restore(state.rois)
+        self._rois.restore(state.rois, state.free_shapes)
         self._models.experiment.update_values(state.experiment)
         self.accepted = state.accepted
         for key, result in state.decisions.items():

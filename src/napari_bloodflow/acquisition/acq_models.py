@@ -54,6 +54,8 @@ class AcqModels:
         Which calibration is used, and who says so.
     accepted : bool
         The curator's mark.
+    is_behind : bool
+        Whether a save wrote something else than what is here, so that this is unsaved.
     """
 
     def __init__(self, images: AcqImages, analysis_set: AnalysisSet) -> None:
@@ -66,6 +68,7 @@ class AcqModels:
         self.calibration = AcqCalibration(images)
         self.accepted = self._saved_accepted = True
         self._saved_axes_swapped = False
+        self.is_behind = False
 
     @property
     def header(self) -> AcqImageHeader:
@@ -91,7 +94,8 @@ class AcqModels:
     def is_dirty(self) -> bool:
         """True if anything differs from the last load or save."""
         return (
-            self.rois.is_dirty
+            self.is_behind
+            or self.rois.is_dirty
             or self.analysis_set.is_dirty
             or self.accepted != self._saved_accepted
             or self.calibration.is_dirty
@@ -131,6 +135,7 @@ class AcqModels:
             The acquisition, for its analyses.
         """
         state.read()
+        self.is_behind = False
         self._load_axes(state)
         self._load_accepted(state)
         self.rois.restore(map(self._other_axes, state.load_rois(self.images.bounds_in_file)))
@@ -199,6 +204,7 @@ class AcqModels:
 
     def set_clean(self) -> None:
         """Take the present state as saved."""
+        self.is_behind = False
         self.rois.set_clean()
         self.analysis_set.set_clean()
         for section in self.sections:
@@ -255,4 +261,5 @@ class AcqModels:
             self.accepted,
             self.images.axes_swapped,
             {a.key: a.result for a in self.analysis_set if a.keeps_decisions and a.has_results},
+            self.rois.free_shapes,
         )

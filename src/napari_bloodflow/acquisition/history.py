@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections import deque
+from collections import Counter, deque
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
@@ -15,6 +15,7 @@ from napari_bloodflow.analysis.registry import analysis_class
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
+    from napari_bloodflow.acquisition.free_shape import FreeShape
     from napari_bloodflow.acquisition.roi import Roi, RoiGeometry
     from napari_bloodflow.analysis.base import AnalysisKey, AnalysisResult
 
@@ -47,6 +48,8 @@ class EditState:
         Whether time runs along the columns of the file.
     decisions : mapping of AnalysisKey to AnalysisResult
         Results that the user edits.
+    free_shapes : tuple of FreeShape
+        Shapes that were drawn but are no ROI.
     """
 
     rois: tuple[Roi, ...]
@@ -56,6 +59,7 @@ class EditState:
     accepted: bool
     axes_swapped: bool
     decisions: Mapping[AnalysisKey, AnalysisResult] = field(default_factory=dict)
+    free_shapes: tuple[FreeShape, ...] = ()
 
     def edited_decisions(self, before: EditState) -> list[AnalysisKey]:
         """Return the analyses that both states have, with other decisions."""
@@ -126,6 +130,11 @@ class EditHistory:
         return bool(self._undone)
 
     @property
+    def last_step(self) -> object:
+        """Something that is the same as long as :meth:`undo` would take back the same edit."""
+        return self._done[-1] if self._done else None
+
+    @property
     def undo_text(self) -> str:
         """What :meth:`undo` would take back, such as ``"move ROI 2"``; empty if nothing."""
         return self._done[-1].text if self._done else ""
@@ -164,6 +173,13 @@ class EditHistory:
         self._done.append(step)
         self._go_to(step.after)
         return step.text
+
+    def join_last(self) -> None:
+        """Make one step of the last two, to be undone at once; none if one took the other back."""
+        later, first = self._done.pop(), self._done.pop()
+        if not later.after.is_same(first.before):
+            self._done.append(_Step(later.text, first.before, later.after))
+        self.changed.emit()
 
     def clear(self) -> None:
         """Forget all steps; the present state is the first."""
@@ -206,6 +222,7 @@ def _describe(before: EditState, after: EditState) -> str:
     if before.axes_swapped != after.axes_swapped:
         return "swap the axes"
     words = _describe_rois(before.rois, after.rois)
+    words += _describe_shapes(before.free_shapes, after.free_shapes, is_side_effect=bool(words))
     fields = [name for name, value in after.experiment.items() if value != before.experiment[name]]
     if fields:
         schema = ExperimentMetadata.get_schema()
@@ -235,6 +252,23 @@ def _describe_rois(before: Sequence[Roi], after: Sequence[Roi]) -> list[str]:
     if not edits and list(old) != list(new):
         return ["change the order of ROIs"]
     return [f"{what} {name_rois(roi_ids)}" for what, roi_ids in edits.items()]
+
+
+def _describe_shapes(
+    before: Sequence[FreeShape], after: Sequence[FreeShape], *, is_side_effect: bool
+) -> list[str]:
+    gone, new = Counter(before) - Counter(after), Counter(after) - Counter(before)
+    if is_side_effect and not new:  # they became ROIs, or went with theirs
+        return []
+    # An edited shape is one that went and one that came.
+    shapes = list((new or gone).elements())
+    if not shapes:
+        return []
+    ids = sorted({shape.roi_id for shape in shapes if shape.roi_id is not None})
+    if len(ids) == len(shapes):
+        return [f"edit the outline of {name_rois(ids)}"]
+    what = "edit" if gone and new else "draw" if new else "delete"
+    return [f"{what} {shapes[0].reason if len(shapes) == 1 else f'{len(shapes)} grey shapes'}"]
 
 
 def _describe_edit(old: Roi, new: Roi) -> str:

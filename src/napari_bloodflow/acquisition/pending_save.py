@@ -79,3 +79,6 @@ class PendingSave:
         )
         if is_same:
             models.set_clean()
+        else:
+            # An undo meanwhile may have led back to what was saved before.
+            models.is_behind = True

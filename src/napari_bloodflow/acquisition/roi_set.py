@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from psygnal import Signal
 
+from napari_bloodflow.acquisition.free_shape import FreeShape, live_shapes
 from napari_bloodflow.acquisition.roi import (
     ImageBounds,
     LineEndpoints,
@@ -33,14 +34,17 @@ class RoiSetChange:
     ----------
     added, updated, removed : tuple of int
         ROI ids. An id is in one of them at most.
+    has_other_shapes : bool
+        Whether :attr:`RoiSet.free_shapes` changed.
     """
 
     added: tuple[int, ...] = ()
     updated: tuple[int, ...] = ()
     removed: tuple[int, ...] = ()
+    has_other_shapes: bool = False
 
     def __bool__(self) -> bool:
-        return bool(self.added or self.updated or self.removed)
+        return bool(self.added or self.updated or self.removed or self.has_other_shapes)
 
 
 class RoiSet:
@@ -67,7 +71,8 @@ class RoiSet:
         self._rois: dict[int, Roi] = {}
         self._next_id = 1
         self._clean: tuple[Roi, ...] = ()
-        self._batch_start: dict[int, Roi] | None = None
+        self._free_shapes: tuple[FreeShape, ...] = ()
+        self._batch_start: tuple[dict[int, Roi], tuple[FreeShape, ...]] | None = None
 
     # ---- reading
 
@@ -110,6 +115,11 @@ class RoiSet:
     def snapshot(self) -> tuple[Roi, ...]:
         """Return the present ROIs in order, as values that later edits do not touch."""
         return tuple(self._rois.values())
+
+    @property
+    def free_shapes(self) -> tuple[FreeShape, ...]:
+        """Shapes that were drawn but are no ROI, sorted; they are in no file."""
+        return self._free_shapes
 
     @property
     def is_dirty(self) -> bool:
@@ -211,13 +221,26 @@ class RoiSet:
         with self.batch():
             self._rois.clear()
 
-    def restore(self, rois: Iterable[Roi]) -> None:
+    def set_free_shapes(self, shapes: Iterable[FreeShape]) -> None:
+        """Replace the shapes that are no ROI.
+
+        Parameters
+        ----------
+        shapes : iterable of FreeShape
+            That of a ROI is dropped once its ROI is deleted or has another geometry.
+        """
+        with self.batch():
+            self._free_shapes = tuple(shapes)
+
+    def restore(self, rois: Iterable[Roi], free_shapes: Iterable[FreeShape] | None = None) -> None:
         """Make the set exactly these ROIs, in this order, keeping their ids.
 
         Parameters
         ----------
         rois : iterable of RectROI or LineROI
             For instance an earlier :meth:`snapshot`.
+        free_shapes : iterable of FreeShape, optional
+            For instance earlier :attr:`free_shapes`; by default those that still hold stay.
 
         Raises
         ------
@@ -231,12 +254,17 @@ class RoiSet:
             fresh[roi.roi_id] = roi.with_geometry(roi.geometry.clamped(self._image_bounds))
         with self.batch():
             self._rois = fresh
+            if free_shapes is not None:
+                self._free_shapes = tuple(free_shapes)
             self._next_id = max([self._next_id - 1, *fresh]) + 1
 
     def transpose(self) -> None:
         """Take rows for columns: the image is turned, and all ROIs keep their pixels."""
         self._image_bounds = self._image_bounds.transposed
-        self.restore(roi.with_geometry(roi.geometry.transposed) for roi in self)
+        self.restore(
+            [roi.with_geometry(roi.geometry.transposed) for roi in self],
+            [shape.transposed for shape in self._free_shapes],
+        )
 
     def reserve_ids(self, last: int) -> None:
         """Give new ROIs ids above this one; something of theirs is kept elsewhere.
@@ -254,12 +282,13 @@ class RoiSet:
         if self._batch_start is not None:
             yield
             return
-        self._batch_start = dict(self._rois)
+        self._batch_start = (dict(self._rois), self._free_shapes)
         try:
             yield
         finally:
-            before, self._batch_start = self._batch_start, None
-            change = _difference(before, self._rois)
+            (before, shapes), self._batch_start = self._batch_start, None
+            self._free_shapes = live_shapes(self._free_shapes, self._rois)
+            change = _difference(before, self._rois, self._free_shapes != shapes)
             if change:
                 self.changed.emit(change)
 
@@ -301,9 +330,12 @@ class RoiSet:
         return rois
 
 
-def _difference(before: Mapping[int, Roi], after: Mapping[int, Roi]) -> RoiSetChange:
+def _difference(
+    before: Mapping[int, Roi], after: Mapping[int, Roi], has_other_shapes: bool
+) -> RoiSetChange:
     return RoiSetChange(
         added=tuple(key for key in after if key not in before),
         updated=tuple(key for key, roi in after.items() if key in before and before[key] != roi),
         removed=tuple(key for key in before if key not in after),
+        has_other_shapes=has_other_shapes,
     )

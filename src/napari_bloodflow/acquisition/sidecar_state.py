@@ -18,6 +18,7 @@ from napari_bloodflow.acquisition.sidecar_values import (
     RoiRecord,
     SavedResults,
     TableToWrite,
+    present_results,
     roi_record,
     same_columns,
     table_columns,
@@ -101,6 +102,10 @@ class SidecarState:
         self._foreign_columns: dict[str, tuple[str, ...]] = {}
         self._saved_results: dict[AnalysisKey, tuple[dict[str, Any], Any]] = {}
         self._roi_records: list[RoiRecord] = []
+        # Of ROIs and results that were deleted and saved so, for when that is undone.
+        self._gone_rois: dict[int, RoiRecord] = {}
+        self._gone_rows: dict[AnalysisKey, pd.DataFrame] = {}
+        self._gone_results: dict[AnalysisKey, tuple[dict[str, Any], Any]] = {}
         self._analysis_records: dict[AnalysisKey, Any] = {}
         self._foreign_records: list[Any] = []
 
@@ -337,8 +342,8 @@ class SidecarState:
         blocks: dict[AnalysisKey, pd.DataFrame] = {}
         for analysis in analyses:
             key = analysis.key
-            stored = self._tables.get(key.analysis_name, {}).get(key)
-            table = stored if self.is_saved(analysis) else analysis.result.table
+            stored = self._stored_rows(key)
+            table = stored if self._is_as_stored(analysis) else analysis.result.table
             if table is not None:
                 blocks[key] = table
         return SidecarContent(
@@ -354,15 +359,16 @@ class SidecarState:
 
     def remember_results(self, analyses: Iterable[Analysis]) -> None:
         """Take the present parameters and results as those on disk."""
-        self._saved_results = _present_results(analyses)
+        self._saved_results = present_results(analyses)
 
     def is_saved(self, analysis: Analysis) -> bool:
         """Tell whether parameters and result are those on disk."""
-        saved = self._saved_results.get(analysis.key)
-        result = analysis.result if analysis.has_results else None
-        return (
-            saved is not None and saved[0] == dict(analysis.detection_params) and saved[1] is result
-        )
+        return _is_unchanged(analysis, self._saved_results.get(analysis.key))
+
+    def _is_as_stored(self, analysis: Analysis) -> bool:
+        """Tell the same, also of one that is no longer there because its deletion was saved."""
+        key = analysis.key
+        return self.is_saved(analysis) or _is_unchanged(analysis, self._gone_results.get(key))
 
     # ---- out of the models
 
@@ -402,7 +408,7 @@ class SidecarState:
 
     def _render_rois(self, rois: Sequence[Roi]) -> list[RoiRecord]:
         """Return the records in the order of the ROIs; unusable ones keep their place."""
-        stored = {item.roi.roi_id: item for item in self._roi_records if item.roi is not None}
+        stored = self._gone_rois | self._usable_roi_records()
         fresh = [roi_record(roi, stored.get(roi.roi_id)) for roi in rois]
         present = {roi.roi_id for roi in rois}
         rendered = []
@@ -413,9 +419,12 @@ class SidecarState:
                 rendered.append(fresh.pop(0))
         return rendered + fresh
 
+    def _usable_roi_records(self) -> dict[int, RoiRecord]:
+        return {item.roi.roi_id: item for item in self._roi_records if item.roi is not None}
+
     def _render_analysis(self, analysis: Analysis) -> Any:
         stored = self._analysis_records.get(analysis.key, {})
-        if self.is_saved(analysis):
+        if self._is_as_stored(analysis):
             return stored
         return {
             **stored,
@@ -468,12 +477,16 @@ class SidecarState:
 
     def _rows_to_write(self, analysis: Analysis) -> pd.DataFrame | None:
         name, result = analysis.key.analysis_name, analysis.result
-        if self.is_saved(analysis) and not is_ours(result.summary):
+        if self._is_as_stored(analysis) and not is_ours(result.summary):
             # As found: what is shown may be corrected.
-            return self._tables.get(name, {}).get(analysis.key)
+            return self._stored_rows(analysis.key)
         if self.strict_tables and result.table is not None:
             return strict_rows(name, result.summary, result.table)
         return result.table
+
+    def _stored_rows(self, key: AnalysisKey) -> pd.DataFrame | None:
+        """Return the rows of a table as they are on disk, or were before they were deleted."""
+        return self._tables.get(key.analysis_name, {}).get(key, self._gone_rows.get(key))
 
     def _rows_of_nobody(self, name: str, by_name: dict[str, pd.DataFrame]) -> pd.DataFrame | None:
         rows = by_name.get(name)
@@ -494,7 +507,7 @@ class SidecarState:
         """Return what a save of these analyses leaves on disk, for :meth:`set_saved`."""
         return SavedResults(
             {analysis.key: self._rows_to_write(analysis) for analysis in analyses},
-            _present_results(analyses),
+            present_results(analyses),
             self.strict_tables,
         )
 
@@ -507,12 +520,14 @@ class SidecarState:
                 self._tables.get(key.analysis_name, {}).pop(key, None)
         for blocks in self._tables.values():
             for key in blocks.keys() - saved.rows.keys():
-                del blocks[key]
+                self._gone_rows[key] = blocks.pop(key)
+        self._gone_results |= self._saved_results
         self._saved_results = saved.results
         self._saved_strict_tables = saved.strict_tables
         self.document = rendered.document
+        self._gone_rois |= self._usable_roi_records()
         self._roi_records = rendered.roi_records
-        self._analysis_records = rendered.analysis_records
+        self._analysis_records |= rendered.analysis_records
         self.needs_backup.clear()
 
     def write(self, contents: dict[Path, bytes]) -> None:
@@ -601,13 +616,6 @@ class SidecarState:
         ]
 
 
-def _present_results(
-    analyses: Iterable[Analysis],
-) -> dict[AnalysisKey, tuple[dict[str, Any], AnalysisResult | None]]:
-    return {
-        analysis.key: (
-            dict(analysis.detection_params),
-            analysis.result if analysis.has_results else None,
-        )
-        for analysis in analyses
-    }
+def _is_unchanged(analysis: Analysis, saved: tuple[dict[str, Any], Any] | None) -> bool:
+    result = analysis.result if analysis.has_results else None
+    return saved is not None and saved[0] == dict(analysis.detection_params) and saved[1] is result

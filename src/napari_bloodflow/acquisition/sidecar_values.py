@@ -14,13 +14,14 @@ if TYPE_CHECKING:
     import pandas as pd
 
     from napari_bloodflow.acquisition.roi import Roi
-    from napari_bloodflow.analysis.base import AnalysisKey, AnalysisResult
+    from napari_bloodflow.analysis.base import Analysis, AnalysisKey, AnalysisResult
 
 __all__ = [
     "RenderedSidecar",
     "RoiRecord",
     "SavedResults",
     "TableToWrite",
+    "present_results",
     "roi_record",
     "same_columns",
     "table_columns",
@@ -118,6 +119,19 @@ def _fresh_record(roi: Roi, record: dict[str, Any]) -> RoiRecord:
     fresh = roi.to_dict()
     data = {**record["data"], **fresh["data"]}
     return RoiRecord({**record, **fresh, "data": data}, roi)
+
+
+def present_results(
+    analyses: Iterable[Analysis],
+) -> dict[AnalysisKey, tuple[dict[str, Any], AnalysisResult | None]]:
+    """Return the parameters of analyses, and their results or None."""
+    return {
+        analysis.key: (
+            dict(analysis.detection_params),
+            analysis.result if analysis.has_results else None,
+        )
+        for analysis in analyses
+    }
 
 
 def same_columns(rows: pd.DataFrame | None, stored: pd.DataFrame | None) -> bool:

@@ -7,9 +7,11 @@ from typing import TYPE_CHECKING, Any
 from qtpy.QtCore import Signal
 from qtpy.QtWidgets import QMenu, QWidget
 
+from napari_bloodflow._napari.layers import mark_of
 from napari_bloodflow._napari.roi_copy import copy_rois
 from napari_bloodflow.acquisition.history import name_rois
 from napari_bloodflow.acquisition.roi import LineEndpoints, RectRoiBounds
+from napari_bloodflow.analysis.vessel_place import find_vessel
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -56,6 +58,9 @@ class RoiMenu(QMenu):
         self._add("new_whole", "New: whole &image", self._on_whole)
         self._height = self._add("new_full_height", "New: full &height", self._on_full_height)
         self._width = self._add("new_full_width", "New: full &width", self._on_full_width)
+        self._add("new_with_edges", "New: vessel with its &edges", self._on_edges).setToolTip(
+            "From image, and a quarter of the width more on either side: for a diameter"
+        )
         self._add("new_line", "New: &line", self.line_asked.emit).setToolTip(
             "Drag a line on the kymograph; lines are annotations"
         )
@@ -110,6 +115,40 @@ class RoiMenu(QMenu):
         active = self._session.active
         if active is not None:
             self.created.emit(active.acq.rois.create().roi_id)
+
+    def from_image(self) -> None:
+        """Add a ROI of full height on the vessel that is seen in the active channel."""
+        self._add_vessel(with_edges=False)
+
+    def _on_edges(self) -> None:
+        self._add_vessel(with_edges=True)
+
+    def _add_vessel(self, *, with_edges: bool) -> None:
+        active = self._session.active
+        if active is None:
+            return
+        rois, plane = active.acq.rois, active.acq.images.get_slice(self._channel(active))
+        try:
+            vessel = find_vessel(plane)
+        except ValueError as error:
+            self.said.emit(f"No vessel is seen: {error}. New adds a ROI of the whole image.")
+            return
+        start, stop = vessel.start, vessel.stop
+        if with_edges:
+            start, stop = vessel.with_edges(plane.shape[1])
+        roi = rois.create(RectRoiBounds(0, plane.shape[0], start, stop))
+        self.created.emit(roi.roi_id)
+        self.said.emit(
+            f"ROI {roi.roi_id} is on the {'dark' if vessel.is_dark else 'bright'} vessel at pixels"
+            f" {vessel.start} to {vessel.stop - 1}{', with its edges' if with_edges else ''}."
+        )
+
+    def _channel(self, active: ShownAcquisition) -> int:
+        """Return the channel of the active layer, or else the first one that is seen."""
+        chosen = self._session.viewer.layers.selection.active
+        seen = [layer for layer in active.image_layers if layer is chosen or layer.visible]
+        marks = [mark_of(layer) for layer in sorted(seen, key=lambda layer: layer is not chosen)]
+        return next((m.channel for m in marks if m), active.acq.get_default_channel())
 
     def _on_full_height(self) -> None:
         self._widen(all_rows=False)

@@ -7,7 +7,9 @@ from typing import TYPE_CHECKING
 from qtpy.QtCore import Qt, Signal
 from qtpy.QtWidgets import QHBoxLayout, QMessageBox, QWidget
 
-from napari_bloodflow._napari.undo import redo_edit, undo_edit
+from napari_bloodflow._napari.roi_boxes import use_bounding_boxes
+from napari_bloodflow._napari.roi_nudge import nudge_selected
+from napari_bloodflow._napari.undo import redo_edit, undo_last, undo_text
 from napari_bloodflow._napari.widgets.parts import Notice, Section, push_button
 from napari_bloodflow._napari.widgets.roi_form import RoiForm
 from napari_bloodflow._napari.widgets.roi_menu import RoiMenu
@@ -18,6 +20,7 @@ from napari_bloodflow.acquisition.history import name_rois
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
+    from napari_bloodflow._napari.roi_nudge import Nudge
     from napari_bloodflow._napari.session import ShownAcquisition, ViewerSession
     from napari_bloodflow.acquisition.acq_image import AcqImage
 
@@ -78,6 +81,13 @@ class RoiPanel(Section):
             self._on_draw,
             self,
         )
+        image = push_button(
+            "From image",
+            "roi_from_image",
+            "Add a ROI of full height on the vessel that stands out in the average of all lines",
+            self._menu.from_image,
+            self,
+        )
         self._delete = push_button(
             "Delete", "delete_roi", "Delete the selected ROIs (Del)", self._on_delete, self
         )
@@ -85,7 +95,7 @@ class RoiPanel(Section):
         self._redo = push_button("↷", "redo", "", self.redo, self)
         buttons = QHBoxLayout()
         buttons.setSpacing(4)
-        for button in (new, self._more, draw, self._delete, self._undo, self._redo):
+        for button in (new, self._more, draw, image, self._delete, self._undo, self._redo):
             is_glyph = button in (self._more, self._undo, self._redo)
             if is_glyph:
                 button.setFixedWidth(_GLYPH_WIDTH)
@@ -100,6 +110,7 @@ class RoiPanel(Section):
         self.body.addWidget(self._form)
         self._table.picked.connect(self._on_picked)
         self._table.delete_asked.connect(self._on_delete)
+        self._table.nudged.connect(self._on_nudged)
         self._table.edit_ended.connect(self._on_edit_ended)
         self._model.renamed.connect(self._on_renamed)
         self._form.said.connect(self.said)
@@ -127,14 +138,16 @@ class RoiPanel(Section):
             if active.sync is not None:
                 self._table.follow(active.sync.selected_roi_ids)
         self.set_title(f"ROIs ({len(acq.rois)})" if len(acq.rois) else "ROIs")
-        self._unusable.say(_describe_unusable(active))
+        self._unusable.say(_describe_unusable(acq))
         self._refresh_buttons()
 
     def _refresh_buttons(self) -> None:
-        acq, chosen = self._session.acq, self._table.selected_roi_ids
+        active, acq = self._session.active, self._session.acq
+        chosen = self._table.selected_roi_ids
         self._delete.setEnabled(bool(chosen))
         self._form.show_roi(acq, chosen[0] if len(chosen) == 1 else None)
-        undo, redo = ("", "") if acq is None else (acq.history.undo_text, acq.history.redo_text)
+        undo = "" if active is None else undo_text(active)
+        redo = "" if acq is None else acq.history.redo_text
         self._undo.setEnabled(bool(undo))
         self._redo.setEnabled(bool(redo))
         self._undo.setToolTip(f"Undo: {undo} (Ctrl+Z)" if undo else "Nothing to undo")
@@ -199,9 +212,10 @@ class RoiPanel(Section):
 
     def _on_boxes(self) -> None:
         active = self._session.active
-        if active is None or active.sync is None:
+        if active is None:
             return
-        boxed = active.sync.use_bounding_boxes()
+        boxed = use_bounding_boxes(active.acq.rois)
+        self._select_in_layer(active, boxed)
         self.refresh()
         self.said.emit(
             f"{name_rois(boxed)} {'is a rectangle' if len(boxed) == 1 else 'are rectangles'} now."
@@ -270,11 +284,16 @@ class RoiPanel(Section):
         if present:
             self.said.emit(f"Deleted {name_rois(present)}.")
 
+    def _on_nudged(self, nudge: Nudge) -> None:
+        active = self._session.active
+        if active is not None:
+            self.said.emit(nudge_selected(nudge, self._session.viewer.dims, active))
+
     # ---- undoing
 
     def undo(self) -> None:
         """Take back the last edit of the active acquisition."""
-        self._travel(undo_edit)
+        self._travel(undo_last)
 
     def redo(self) -> None:
         """Make the edit again that was taken back last."""
@@ -295,12 +314,9 @@ class RoiPanel(Section):
         self.said.emit(sentence)
 
 
-def _describe_unusable(shown: ShownAcquisition) -> str:
-    """Say which shapes of the ROI layer are no ROI, and why."""
-    layer = shown.roi_layer
-    if layer is None or "reason" not in layer.features:
-        return ""
-    reasons = [text for text in map(str, layer.features["reason"]) if text]
+def _describe_unusable(acq: AcqImage) -> str:
+    """Say which shapes are no ROI, and why."""
+    reasons = [shape.reason for shape in acq.rois.free_shapes]
     if not reasons:
         return ""
     count = "1 grey shape is" if len(reasons) == 1 else f"{len(reasons)} grey shapes are"

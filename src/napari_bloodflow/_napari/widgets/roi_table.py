@@ -17,6 +17,7 @@ from qtpy.QtWidgets import (
     QWidget,
 )
 
+from napari_bloodflow._napari.roi_nudge import Nudge
 from napari_bloodflow._napari.roi_style import roi_color
 from napari_bloodflow._napari.widgets.parts import alert_text_color
 
@@ -47,6 +48,17 @@ _SWATCH_SIZE = 14
 _EMPTY = "No ROI yet.\nDraw a rectangle, or press New."
 _Role = Qt.ItemDataRole
 _ROOT = QModelIndex()
+_ARROWS: dict[int, tuple[int, int]] = {
+    Qt.Key.Key_Up: (-1, 0),
+    Qt.Key.Key_Down: (1, 0),
+    Qt.Key.Key_Left: (0, -1),
+    Qt.Key.Key_Right: (0, 1),
+}
+_Modifier = Qt.KeyboardModifier
+_MOVE, _RESIZE = _Modifier.AltModifier, _Modifier.ControlModifier | _Modifier.ShiftModifier
+_MODIFIERS = _MOVE | _RESIZE  # without that of the number pad, which arrows may have
+_NUDGES = (_MOVE, _RESIZE)
+_NUDGE_TIP = "Alt and the arrow keys move it, Ctrl+Shift and the arrow keys resize it"
 
 STALE_ROLE = int(_Role.UserRole) + 1
 """Data role that says of a cell whether it names a stale result."""
@@ -140,7 +152,7 @@ class RoiTableModel(QAbstractTableModel):
                 return row.results_tip or "Not measured yet"
             if column == _NAME:
                 return f"{row.name}\n{_TIPS[_NAME]}".lstrip()
-            return f"A {row.kind}. {row.place}"
+            return f"A {row.kind}. {row.place}\n{_NUDGE_TIP}"
         return None
 
     def headerData(
@@ -211,11 +223,14 @@ class RoiTableView(QTableView):
         Emitted when the user pressed Delete or Backspace.
     edit_ended : Signal
         Emitted when a cell editor was closed.
+    nudged : Signal
+        Emitted with a :class:`Nudge` when the user pressed an arrow key that moves ROIs.
     """
 
     picked = Signal()
     delete_asked = Signal()
     edit_ended = Signal()
+    nudged = Signal(object)
 
     def __init__(self, model: RoiTableModel, parent: QWidget | None = None) -> None:
         super().__init__(parent)
@@ -322,9 +337,12 @@ class RoiTableView(QTableView):
         self.edit_ended.emit()
 
     def keyPressEvent(self, event: QKeyEvent | None) -> None:
-        """Take Delete and Backspace, and Return as the way to rename."""
+        """Take Delete and Backspace, Return as the way to rename, and arrows that move ROIs."""
         key = None if event is None or self.is_editing else event.key()
-        if key in (Qt.Key.Key_Delete, Qt.Key.Key_Backspace):
+        if event is not None and key in _ARROWS and event.modifiers() & _MODIFIERS in _NUDGES:
+            is_resize = event.modifiers() & _MODIFIERS == _RESIZE
+            self.nudged.emit(Nudge(*_ARROWS[key], is_resize=is_resize))
+        elif key in (Qt.Key.Key_Delete, Qt.Key.Key_Backspace):
             self.delete_asked.emit()
         elif key in (Qt.Key.Key_Return, Qt.Key.Key_Enter):
             self.edit(self._rows.index(self.currentIndex().row(), _NAME))
