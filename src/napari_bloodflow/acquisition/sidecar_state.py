@@ -23,9 +23,9 @@ from napari_bloodflow.acquisition.sidecar_values import (
     same_columns,
     table_columns,
 )
-from napari_bloodflow.acquisition.table_columns import foreign_columns, is_ours, strict_rows
-from napari_bloodflow.analysis.base import AnalysisKey, AnalysisResult
-from napari_bloodflow.analysis.registry import analysis_class, parent_name
+from napari_bloodflow.acquisition.stored_tables import StoredTables
+from napari_bloodflow.acquisition.table_columns import is_ours, strict_rows
+from napari_bloodflow.analysis.registry import parent_name
 from napari_bloodflow.errors import SaveError
 from napari_bloodflow.problems import Problem
 from napari_bloodflow.storage.atomic import file_signature, read_if_there, sha256_of
@@ -37,7 +37,7 @@ from napari_bloodflow.storage.sidecar import (
     read_sidecar,
     sidecar_path,
 )
-from napari_bloodflow.storage.tables import block, read_table, table_path
+from napari_bloodflow.storage.tables import read_table, table_path
 from napari_bloodflow.storage.transaction import write_transaction
 
 if TYPE_CHECKING:
@@ -48,7 +48,7 @@ if TYPE_CHECKING:
 
     from napari_bloodflow.acquisition.metadata import MetadataSection
     from napari_bloodflow.acquisition.roi import ImageBounds, Roi
-    from napari_bloodflow.analysis.base import Analysis, AnalysisSource
+    from napari_bloodflow.analysis.base import Analysis, AnalysisKey, AnalysisSource
 
 __all__ = [
     "AXES_KEY",
@@ -96,15 +96,11 @@ class SidecarState:
         self._before_reading: dict[Path, tuple[int, ...] | None] = {}
         self.strict_tables = self._saved_strict_tables = False
         self._private: dict[str, Any] = {}
-        self._tables: dict[str, dict[AnalysisKey, pd.DataFrame]] = {}
-        self._foreign_rows: dict[str, pd.DataFrame] = {}
-        self._unkeyed_rows: dict[str, pd.DataFrame] = {}
-        self._foreign_columns: dict[str, tuple[str, ...]] = {}
+        self._tables = StoredTables()
         self._saved_results: dict[AnalysisKey, tuple[dict[str, Any], Any]] = {}
         self._roi_records: list[RoiRecord] = []
         # Of ROIs and results that were deleted and saved so, for when that is undone.
         self._gone_rois: dict[int, RoiRecord] = {}
-        self._gone_rows: dict[AnalysisKey, pd.DataFrame] = {}
         self._gone_results: dict[AnalysisKey, tuple[dict[str, Any], Any]] = {}
         self._analysis_records: dict[AnalysisKey, Any] = {}
         self._foreign_records: list[Any] = []
@@ -269,34 +265,14 @@ class SidecarState:
                 self.needs_backup.add(path)
             return
         if found.foreign is not None:
-            self._unkeyed_rows[name] = found.foreign
-        blocks: dict[AnalysisKey, pd.DataFrame] = {}
-        rest = found.frame
-        for analysis in analyses:
-            key = analysis.key
-            rows = block(found.frame, key.channel, key.roi_id)
-            if rows is None:
-                continue
-            kind = analysis_class(name)
-            # columns of ours that are empty here come from another method in the same file
-            own = rows.columns.intersection(list(kind.own_columns))
-            has_own = is_ours(analysis.result.summary) and rows[own].notna().any(axis=None)
-            known = {*kind.standard_columns, *(own if has_own else ())}
-            unused = [c for c in rows.columns if c not in known and rows[c].isna().all()]
-            blocks[key] = rows.drop(columns=unused) if kind.standard_columns else rows
-            analysis.set_result(AnalysisResult(analysis.result.summary, blocks[key]))
-            rest = rest[~((rest["channel"] == key.channel) & (rest["roi_id"] == key.roi_id))]
-        self._tables[name] = blocks
-        if len(blocks) > 1:
-            columns = rest.columns.drop(["channel", "roi_id"])
-            self._foreign_columns[name] = foreign_columns(columns, analyses, rest)
-        if len(rest):
-            self._foreign_rows[name] = rest
+            self._tables.unkeyed_rows[name] = found.foreign
+        num_foreign = self._tables.take(name, found.frame, analyses)
+        if num_foreign:
             self.problems.append(
                 Problem(
                     path.name,
                     "",
-                    f"{len(rest)} rows belong to no analysis of the sidecar",
+                    f"{num_foreign} rows belong to no analysis of the sidecar",
                     "they are kept in the file",
                 )
             )
@@ -309,13 +285,7 @@ class SidecarState:
 
     def content(self) -> SidecarContent:
         """Return what the files hold, as it was read or written last."""
-        blocks = {key: rows for table in self._tables.values() for key, rows in table.items()}
-        return SidecarContent(
-            self.document,
-            blocks | self._foreign_content(),
-            dict(self._unkeyed_rows),
-            self.private,
-        )
+        return self._content(self.document, self._tables.all_rows())
 
     def edited_content(
         self, rendered: RenderedSidecar, edits: dict[str, Any], analyses: Sequence[Analysis]
@@ -342,20 +312,18 @@ class SidecarState:
         blocks: dict[AnalysisKey, pd.DataFrame] = {}
         for analysis in analyses:
             key = analysis.key
-            stored = self._stored_rows(key)
+            stored = self._tables.rows(key)
             table = stored if self._is_as_stored(analysis) else analysis.result.table
             if table is not None:
                 blocks[key] = table
-        return SidecarContent(
-            document, blocks | self._foreign_content(), dict(self._unkeyed_rows), self.private
-        )
+        return self._content(document, blocks)
 
-    def _foreign_content(self) -> dict[AnalysisKey, pd.DataFrame]:
-        return {
-            AnalysisKey(name, channel, roi_id): rows
-            for name in self._foreign_rows
-            for channel, roi_id, rows in self._foreign_blocks(name)
-        }
+    def _content(
+        self, document: dict[str, Any], rows: dict[AnalysisKey, pd.DataFrame]
+    ) -> SidecarContent:
+        tables = self._tables
+        foreign = tables.all_foreign(is_strict=self.strict_tables)
+        return SidecarContent(document, rows | foreign, dict(tables.unkeyed_rows), self.private)
 
     def remember_results(self, analyses: Iterable[Analysis]) -> None:
         """Take the present parameters and results as those on disk."""
@@ -456,9 +424,10 @@ class SidecarState:
         by_name: dict[str, list[Analysis]] = {}
         for analysis in analyses:
             by_name.setdefault(analysis.key.analysis_name, []).append(analysis)
-        for name in {**by_name, **self._tables}:
+        strict = self.strict_tables
+        for name in dict.fromkeys([*by_name, *self._tables.names]):
             present = by_name.get(name, [])
-            stored = self._tables.get(name, {})
+            stored = self._tables.rows_in(name)
             rows = {a.key: self._rows_to_write(a) for a in present}
             blocks = [(*key[1:], table) for key, table in rows.items() if table is not None]
             unchanged = stored.keys() <= rows.keys() and all(
@@ -469,9 +438,9 @@ class SidecarState:
             columns = table_columns(name, [rows for *_, rows in blocks] or stored.values())
             path = table_path(target or self.image_path, name)
             tables[path] = TableToWrite(
-                blocks + self._foreign_blocks(name),
+                blocks + self._tables.foreign(name, is_strict=strict),
                 columns,
-                self._rows_of_nobody(name, self._unkeyed_rows),
+                self._tables.unkeyed(name, is_strict=strict),
             )
         return tables
 
@@ -479,29 +448,10 @@ class SidecarState:
         name, result = analysis.key.analysis_name, analysis.result
         if self._is_as_stored(analysis) and not is_ours(result.summary):
             # As found: what is shown may be corrected.
-            return self._stored_rows(analysis.key)
+            return self._tables.rows(analysis.key)
         if self.strict_tables and result.table is not None:
             return strict_rows(name, result.summary, result.table)
         return result.table
-
-    def _stored_rows(self, key: AnalysisKey) -> pd.DataFrame | None:
-        """Return the rows of a table as they are on disk, or were before they were deleted."""
-        return self._tables.get(key.analysis_name, {}).get(key, self._gone_rows.get(key))
-
-    def _rows_of_nobody(self, name: str, by_name: dict[str, pd.DataFrame]) -> pd.DataFrame | None:
-        rows = by_name.get(name)
-        return strict_rows(name, None, rows) if self.strict_tables and rows is not None else rows
-
-    def _foreign_blocks(self, name: str) -> list[tuple[int, int, pd.DataFrame]]:
-        rows = self._rows_of_nobody(name, self._foreign_rows)
-        if rows is None:
-            return []
-        keys = rows[["channel", "roi_id"]].drop_duplicates().itertuples(index=False, name=None)
-        return [
-            (channel, roi_id, found)
-            for channel, roi_id in keys
-            if (found := block(rows, channel, roi_id)) is not None
-        ]
 
     def results_to_save(self, analyses: Sequence[Analysis]) -> SavedResults:
         """Return what a save of these analyses leaves on disk, for :meth:`set_saved`."""
@@ -513,14 +463,7 @@ class SidecarState:
 
     def set_saved(self, rendered: RenderedSidecar, saved: SavedResults) -> None:
         """Take what was just written as what is on disk."""
-        for key, rows in saved.rows.items():
-            if rows is not None:
-                self._tables.setdefault(key.analysis_name, {})[key] = rows
-            else:
-                self._tables.get(key.analysis_name, {}).pop(key, None)
-        for blocks in self._tables.values():
-            for key in blocks.keys() - saved.rows.keys():
-                self._gone_rows[key] = blocks.pop(key)
+        self._tables.set_saved(saved.rows)
         self._gone_results |= self._saved_results
         self._saved_results = saved.results
         self._saved_strict_tables = saved.strict_tables
@@ -564,7 +507,7 @@ class SidecarState:
         """Return the paths of the JSON, the tables and the private file, existing or not."""
         if self._is_in_memory:
             return []
-        tables = [table_path(self.image_path, name) for name in self._tables]
+        tables = [table_path(self.image_path, name) for name in self._tables.names]
         return [self.path, *tables, self._private_path]
 
     # ---- what the shared format has no place for
@@ -611,7 +554,7 @@ class SidecarState:
                 "they are kept; CloudScope cannot save this file once it has run one of its"
                 " several ROIs again",
             )
-            for name, columns in self._foreign_columns.items()
+            for name, columns in self._tables.foreign_columns.items()
             if columns
         ]
 
