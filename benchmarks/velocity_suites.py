@@ -83,6 +83,7 @@ def _variant(base: Suite, name: str, **changes: object) -> Suite:
 
 SUITES = (
     G1,
+    _variant(G1, "SNR 4", snr=4.0),
     _variant(G1, "SNR 2", snr=2.0),
     _variant(G1, "SNR 1", snr=1.0),
     _variant(G1, "SNR 0.5", snr=0.5),

@@ -176,8 +176,7 @@ class Certainty(NamedTuple):
     half_width_px : ndarray of float64
         Half the width of the 95 % interval around the speed, in px/line.
     confidence : ndarray of float64
-        Probability that the error is within `tolerance_px`; 0 in windows without a speed. In
-        windows that hardly move it is kept low, as if errors were five times as frequent.
+        Probability that the error is within `tolerance_px`; 0 in windows without a speed.
     """
 
     half_width_px: NDArray[np.float64]
