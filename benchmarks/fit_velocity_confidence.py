@@ -73,7 +73,7 @@ _PENALTY = 1e-5
 # until it does, as far as the features can tell groups apart. Without noise, errors come from the
 # few cells in view, and those of other records are a little beyond what was fitted.
 _COVERED, _COVERED_CLEAN = 0.96, 0.975
-_CLEAN = ("clean", "SNR 4")
+_CLEAN = ("G1 clean", "G1 SNR 4", "G2 clean")
 _LEVELS = (0.6, 0.9995)
 _LEVEL_ROUNDS = 22
 _LEVEL_GAIN = 0.8
@@ -271,7 +271,7 @@ def fit_width(
     weight = np.where(suite == _MIXTURE, 1.0, _SUITE_WEIGHT)
     groups = np.char.add(suite, speed.astype(str))
     names, label, count = np.unique(groups, return_inverse=True, return_counts=True)
-    is_clean = [name[:-1].endswith(_CLEAN) for name in names]
+    is_clean = np.isin(names, [f"{name}{speed}" for name in _CLEAN for speed in range(4)])
     aim = np.where(is_clean, _COVERED_CLEAN, _COVERED)
     level = aim.copy()
     found = fit_quantile(x, log_error, level[label], weight)
