@@ -208,7 +208,6 @@ def hand_over(
         with roi_layer.events.data.blocker() if len(new.acq.rois) else told_once(roi_layer):
             roi_layer.data = []
     _mark(roi_layer, LayerMark(new.acq, "rois"), label)
-    set_scale(roi_layer, scale)  # while there is nothing in it to be drawn
     for channel, layer in enumerate(image_layers):
         contrast = new.acq.ensure_image_contrast(channel)
         events = layer.events
@@ -216,14 +215,16 @@ def hand_over(
             events.contrast_limits.blocker(_store_contrast),
             events.colormap.blocker(_store_contrast),
         ):
-            plane = native_plane(new.acq.images.get_slice(channel))
-            if plane.size > layer.data.size:
-                set_scale(layer, scale)  # while the image that it draws anew is the smaller one
-            layer.data = plane
+            # The viewer measures and slices all layers anew at either; it hears of both at once.
+            with events.scale.blocker():
+                set_scale(layer, scale)
+            layer.data = native_plane(new.acq.images.get_slice(channel))
             layer.reset_contrast_limits_range()
             show_contrast(layer, contrast)
-        set_scale(layer, scale)
         _mark(layer, plain_mark(new.acq, channel), label)
+    # While there is nothing in it to be drawn, and so nothing to be told.
+    with roi_layer.events.scale.blocker():
+        set_scale(roi_layer, scale)
     _bind(new, roi_layer, notice)
 
 
