@@ -1,11 +1,11 @@
 """Time from a ROI being elsewhere to the velocity plot that shows it, in live mode.
 
-Run it under a display: ``xvfb-run -a python benchmarks/live_mode.py``. The ROI has 4,000 lines of 64
-pixels. It is measured where it is dragged (told: without the mouse and without drawing), its result
-is kept when the mouse is released, and it is measured anew after an edit by code or in the table.
-Time runs until the plot is painted. The second column is processor time of all threads until then,
-the third that of the window's thread, the fourth that without painting: on a machine with others,
-time by the clock says little, and the least of it more than the median.
+Run it under a display: ``xvfb-run -a python benchmarks/live_mode.py``. The ROI has 4,000 lines of
+64 pixels. It is measured where it is dragged (told: without the mouse and without drawing), its
+result is kept when the mouse is released, and it is measured anew after an edit by code or in the
+table. Time runs until the plot is painted. The second column is processor time of all threads until
+then, the third that of the window's thread, the fourth that without painting: on a machine with
+others, time by the clock says little, and the least of it more than the median.
 """
 
 from __future__ import annotations
@@ -130,7 +130,7 @@ class Bench:
         self.viewer.layers.selection.active = layer
         layer.mode, layer.selected_data = "select", {0}
         start = layer.data[0].mean(axis=0)
-        stop = start + (40 if number % 2 else -40, 0)
+        stop = start + np.array((40 if number % 2 else -40, 0))
         self.mouse.move(start)
         self.mouse.press(start)
         for part in (0.5, 1.0):
