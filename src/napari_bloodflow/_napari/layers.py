@@ -289,7 +289,7 @@ def show_contrast(layer: Image, stored: ImageContrast) -> None:
     limits, name = _increasing(stored.value_min, stored.value_max), colormap_name(stored.color_lut)
     if tuple(layer.contrast_limits) != limits:
         layer.contrast_limits = limits
-    # With any map, the same one too, the canvas compiles how it draws the image anew.
+    # Once it is set, even to the one that it is, the canvas compiles anew how it draws the image.
     if layer.colormap.name != name:
         layer.colormap = name
 

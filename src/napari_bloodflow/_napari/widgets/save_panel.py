@@ -202,9 +202,9 @@ class SavePanel(QWidget):
         acq, saved = copy.acq, copy.saved
         if copy.error is not None:
             self.refresh()
+            self._tell_failure(acq, copy.error)
             if not isinstance(copy.error, (OSError, ValueError)):
                 raise copy.error
-            self._tell_failure(acq, copy.error)
             return
         paths, more = copy.written, ""
         if saved is not None:
