@@ -2,19 +2,21 @@
 
 from __future__ import annotations
 
+import threading
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pytest
-from qtpy.QtWidgets import QApplication, QCheckBox, QSpinBox, QWidget
+from qtpy.QtWidgets import QApplication, QCheckBox, QPushButton, QSpinBox, QWidget
 
 from napari_bloodflow import AcqImage, RectRoiBounds, open_in_viewer
 from napari_bloodflow._napari.plots.trace_plot import TracePlot
+from napari_bloodflow.analysis.radon_velocity import RadonVelocity
 from napari_bloodflow.synthetic import moving_streaks, write_tiff
 from tests._napari.mouse import Mouse
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Generator
     from pathlib import Path
 
     from pytestqt.qtbot import QtBot
@@ -111,6 +113,58 @@ def test_what_was_measured_during_a_drag_is_kept_at_its_end(screen: Screen) -> N
     analysis = screen.acq.analysis_set[KEY]
     assert analysis.result.summary["velocity_mean"] == pytest.approx(900, rel=0.03)
     assert not analysis.is_stale
+
+
+class Brake:
+    """Lets measurements wait for `go`, and notes where they began."""
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        self.go = threading.Event()
+        self.begun: list[tuple[int, ...]] = []
+        measure = RadonVelocity.measure
+
+        def wait(cls: type, inputs: Any, params: Any) -> Generator[Any, None, Any]:
+            self.begun.append(inputs.state.roi_bounds)
+            self.go.wait(20)
+            return (yield from measure(inputs, params))
+
+        monkeypatch.setattr(RadonVelocity, "measure", classmethod(wait))
+
+
+@pytest.fixture
+def brake(screen: Screen, monkeypatch: pytest.MonkeyPatch) -> Brake:
+    return Brake(monkeypatch)
+
+
+@pytest.mark.parametrize("start", [2400, 2500])
+def test_a_measurement_under_way_is_kept_if_the_roi_is_released_there(
+    screen: Screen, brake: Brake, start: int
+) -> None:
+    sync = screen.session.active.sync if screen.session.active is not None else None
+    assert sync is not None
+    sync.dragged.emit(1, RectRoiBounds(2400, 3400, 10, 50))
+    screen.qtbot.waitUntil(lambda: bool(brake.begun), timeout=20_000)
+    screen.acq.rois.edit(1, RectRoiBounds(start, start + 1000, 10, 50))
+    brake.go.set()
+    analysis = screen.acq.analysis_set[KEY]
+    screen.qtbot.waitUntil(lambda: not analysis.is_stale, timeout=20_000)
+    dragged_to, released_at = (2400, 3400, 10, 50), (start, start + 1000, 10, 50)
+    expected = [dragged_to] if released_at == dragged_to else [dragged_to, released_at]
+    assert brake.begun == expected
+    assert analysis.result.summary["provenance"]["roi_bounds"] == list(released_at)
+    screen.qtbot.waitUntil(lambda: screen.mean > 800, timeout=20_000)
+
+
+def test_a_run_that_takes_long_can_be_cancelled(screen: Screen, brake: Brake) -> None:
+    run = screen.dock.findChild(QPushButton, "velocity_run")
+    assert run is not None
+    before = screen.acq.analysis_set[KEY].result
+    screen.acq.rois.edit(1, RectRoiBounds(2400, 3400, 10, 50))
+    screen.qtbot.waitUntil(lambda: run.text() == "Cancel", timeout=20_000)
+    run.click()
+    assert run.text() == "Run"
+    brake.go.set()
+    assert screen.acq.analysis_set[KEY].result is before
 
 
 def test_of_edits_in_a_row_the_last_is_measured(screen: Screen) -> None:

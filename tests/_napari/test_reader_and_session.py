@@ -344,9 +344,13 @@ def test_layers_that_are_used_again_fit_the_other_file(
     acqs[0].save()
     told: list[Any] = []
     rois.events.data.connect(lambda event: told.append(len(event.value)))
+    planes: list[Any] = []
+    image.events.data.connect(lambda event: planes.append(event.value.shape))
+    image.events.colormap.connect(planes.append)
     shown = session.show_instead(acqs[1])
     assert shown.layers == [image, rois] == list(viewer.layers)
     assert told[-1] == has_rois
+    assert planes == [(800, 64)]
     assert len(rois.data) == has_rois
     assert tuple(image.scale) == tuple(rois.scale) == (1.0, session.stretch)
     assert [step.stop for step in viewer.dims.range] == [799.0, 63.0 * session.stretch]

@@ -274,6 +274,47 @@ def test_files_of_a_newer_program_are_saved_as_a_copy_only(
     bench.dock.close()
 
 
+def newer(image: Path, qtbot: QtBot) -> Bench:
+    """Show a file whose sidecar a newer program wrote, so that a copy of it can be saved only."""
+    sidecar = image.with_name("vessel.tif.json")
+    sidecar.write_text(json.dumps({**json.loads(sidecar.read_text()), "version": 7}))
+    bench = Bench(image, qtbot)
+    bench.acq.rois.rename(1, "vein")
+    return bench
+
+
+def test_a_copy_is_written_in_a_thread(
+    image: Path, qtbot: QtBot, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    bench = newer(image, qtbot)
+    save, copy = bench.find("save"), image.with_name("other.tif.json")
+    monkeypatch.setattr(QFileDialog, "getSaveFileName", lambda *_: (str(copy), ""))
+    with image_lock(image.with_name("other.tif")):  # as if the drive were slow
+        bench.click("save")
+        assert (save.text(), save.isEnabled()) == ("Saving…", False)
+        bench.acq.rois.rename(1, "artery")
+        assert not copy.exists()
+    bench.says("dock_message_text", "Saved other.tif.json")
+    assert json.loads(copy.read_text())["rois"][0]["name"] == "vein"
+    assert (save.text(), save.isEnabled()) == ("Save a copy...", True)
+    bench.dock.close()
+
+
+def test_a_copy_that_is_not_written_is_told(
+    image: Path, qtbot: QtBot, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    bench = newer(image, qtbot)
+    copy = image.with_name("other.tif.json")
+    copy.write_text("precious")
+    monkeypatch.setattr(QFileDialog, "getSaveFileName", lambda *_: (str(copy), ""))
+    bench.click("save")
+    bench.says("dock_message_text", "Not saved.")
+    assert "already" in bench.find("dock_message_text", QLabel).text()
+    assert copy.read_text() == "precious"
+    assert bench.find("save").isEnabled()
+    bench.dock.close()
+
+
 @pytest.mark.parametrize("choice", ["image", "sidecar"])
 def test_the_user_decides_between_two_calibrations(image: Path, qtbot: QtBot, choice: str) -> None:
     sidecar = image.with_name("vessel.tif.json")

@@ -326,6 +326,25 @@ def test_far_rejected_estimates_do_not_change_the_view(plot: TracePlot) -> None:
     assert 390 < high < 450
 
 
+def test_a_long_band_is_filled_without_gaps_and_seams(plot: TracePlot) -> None:
+    from qtpy.QtCore import QPointF
+
+    y = np.full(500, 300.0)
+    plot.resize(700, 300)
+    plot.set_model(PlotModel((make_trace(y, band=(y - 50, y + 50)),)))
+    view = plot.canvas.getPlotItem().getViewBox()
+    view.setYRange(200, 400)
+    image = plot.canvas.grab().toImage()
+
+    def colors(value: float) -> set[int]:
+        times = np.linspace(0.02, 4.97, 2000)
+        places = [plot.canvas.mapFromScene(view.mapViewToScene(QPointF(t, value))) for t in times]
+        return {image.pixel(place) for place in places}
+
+    assert len(colors(325)) == len(colors(275)) == 1
+    assert colors(325) == colors(275) != colors(352)
+
+
 def test_switches_are_offered_for_what_there_is(plot: TracePlot) -> None:
     from qtpy.QtGui import QAction
 

@@ -11,14 +11,24 @@ from napari.layers import Image, Labels
 from napari.utils.notifications import notification_manager
 from qtpy.QtCore import Qt
 from qtpy.QtTest import QTest
-from qtpy.QtWidgets import QComboBox, QDialog, QFileDialog, QLabel, QPushButton, QSpinBox
+from qtpy.QtWidgets import (
+    QComboBox,
+    QDialog,
+    QFileDialog,
+    QLabel,
+    QMessageBox,
+    QPushButton,
+    QSpinBox,
+)
 
 from napari_bloodflow import AcqImage, RectRoiBounds, use_layer
+from napari_bloodflow._napari.close_guard import settle_unsaved
 from napari_bloodflow._napari.roi_copy import copy_rois
 from napari_bloodflow._napari.session import get_session
 from napari_bloodflow._napari.use_layer import refusal, use_active_layer
 from napari_bloodflow._napari.widgets.calibration_panel import StepBox
 from napari_bloodflow.errors import AxesError
+from napari_bloodflow.storage.lock import image_lock
 from napari_bloodflow.synthetic import pulsatile_flow, write_tiff
 
 if TYPE_CHECKING:
@@ -310,6 +320,81 @@ def test_what_is_in_memory_is_saved_as_an_image_and_goes_on_as_that(
     assert use_layer(layer, bench.viewer).acq is bench.acq
     assert bench.session.workspace.unsaved == []
     bench.wait(lambda: bench.find("save").text() == "All saved")
+
+
+@pytest.fixture
+def made(bench: Bench, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Show an image that is in memory only, with a ROI; the path is where it will be saved."""
+    use_layer(bench.viewer.add_image(SAMPLE.image, name="made"), bench.viewer)
+    bench.acq.rois.create(name="a")
+    target = tmp_path / "made.tif"
+    monkeypatch.setattr(QFileDialog, "getSaveFileName", lambda *_: (str(target), ""))
+    bench.wait(lambda: bench.find("save").text() == "Save image…")
+    return target
+
+
+def test_what_is_edited_while_an_image_is_saved_stays_in_memory(bench: Bench, made: Path) -> None:
+    acq = bench.acq
+    with image_lock(made):  # as if the drive were slow
+        bench.press("save")
+        assert bench.find("save").text() == "Saving…"
+        acq.rois.rename(1, "b")
+    bench.wait(lambda: "still unsaved" in bench.find("dock_message_text", QLabel).text())
+    assert bench.acq is acq
+    assert acq.rois[1].name == "b"
+    assert AcqImage(made).rois[1].name == "a"
+
+
+def test_another_file_that_is_shown_meanwhile_stays_in_front(
+    bench: Bench, made: Path, tmp_path: Path
+) -> None:
+    other = tmp_path / "other.tif"
+    write_tiff(SAMPLE, other)
+    with image_lock(made):
+        bench.press("save")
+        bench.session.open(other)
+    bench.wait(lambda: bench.session.find(made) is not None)
+    assert bench.acq.path == str(other)
+    assert {shown.acq.path for shown in bench.session.shown} == {str(made), str(other)}
+    assert not bench.session.workspace.unsaved
+
+
+def test_an_image_that_cannot_be_saved_is_told_and_kept(bench: Bench, made: Path) -> None:
+    made.write_bytes(b"precious")
+    acq = bench.acq
+    bench.press("save")
+    bench.wait(lambda: "exists already" in bench.find("dock_message_text", QLabel).text())
+    assert bench.acq is acq
+    assert acq.rois[1].name == "a"
+    assert made.read_bytes() == b"precious"
+
+
+def ask_before_closing(bench: Bench) -> bool:
+    parent = bench.dock.window()
+    unsaved = bench.session.workspace.unsaved
+    return settle_unsaved(bench.session, parent, unsaved, "closing the window")
+
+
+def test_an_image_in_memory_is_saved_as_a_file_before_closing(
+    bench: Bench, made: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(QMessageBox, "exec", lambda _: QMessageBox.StandardButton.Save)
+    assert ask_before_closing(bench)
+    assert AcqImage(made).rois[1].name == "a"
+    assert not bench.session.workspace.unsaved
+
+
+def test_closing_is_given_up_where_no_file_is_chosen_or_written(
+    bench: Bench, made: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(QMessageBox, "exec", lambda _: QMessageBox.StandardButton.Save)
+    made.write_bytes(b"precious")
+    assert not ask_before_closing(bench)
+    assert "exists already" in notification_manager.records[-1].message
+    monkeypatch.setattr(QFileDialog, "getSaveFileName", lambda *_: ("", ""))
+    assert not ask_before_closing(bench)
+    assert bench.acq.is_in_memory
+    assert bench.acq.rois[1].name == "a"
 
 
 # ---- swapped axes

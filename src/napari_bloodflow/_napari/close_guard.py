@@ -9,6 +9,8 @@ from napari.utils.notifications import show_error
 from qtpy.QtCore import QEvent, QObject, Qt
 from qtpy.QtWidgets import QMainWindow, QMessageBox, QWidget
 
+from napari_bloodflow._napari.image_file import ask_for_image_file
+from napari_bloodflow._napari.use_layer import keep_using
 from napari_bloodflow.acquisition.acq_image_list import save_acquisitions
 from napari_bloodflow.errors import SaveError
 
@@ -75,7 +77,8 @@ def settle_unsaved(
     Returns
     -------
     bool
-        Whether to go on: False if the user cancelled, or a file could not be saved.
+        Whether to go on: False if the user cancelled, also where an image that has no file is to
+        be saved, or a file could not be saved.
     """
     acqs = [acq for acq in acqs if _is_unsaved(acq)]
     if not acqs:
@@ -87,12 +90,30 @@ def settle_unsaved(
     if answer == "discard":
         session.workspace.discard(acqs)
         return True
-    report = save_acquisitions(acqs)
+    acqs = [acq for acq in acqs if _is_unsaved(acq)]  # some may have been saved meanwhile
+    in_memory = [acq for acq in acqs if acq.is_in_memory]
+    if not all(_save_image(session, parent, acq) for acq in in_memory):
+        return False
+    report = save_acquisitions([acq for acq in acqs if acq not in in_memory])
     for path, error in report.failed:
         acq = next(acq for acq in acqs if acq.image_path == path)
         text = f"{blinding.label_of(acq)} was not saved. {error}"
         show_error(blinding.clean(text, acq))
     return not report.failed
+
+
+def _save_image(session: ViewerSession, parent: QWidget, acq: AcqImage) -> bool:
+    """Save an image that has no file as one; False if the user cancelled or it failed."""
+    target = ask_for_image_file(parent, acq)
+    if target is None:
+        return False
+    try:
+        saved = acq.save_as(target)
+    except (OSError, ValueError) as error:
+        show_error(f"{session.blinding.label_of(acq)} was not saved. {error}")
+        return False
+    keep_using(session, acq, saved)
+    return True
 
 
 def _is_unsaved(acq: AcqImage) -> bool:

@@ -286,9 +286,12 @@ def shown_contrast(layer: Image, stored: ImageContrast) -> ImageContrast:
 
 def show_contrast(layer: Image, stored: ImageContrast) -> None:
     """Give a layer the window and colour map of a stored contrast, where they differ."""
-    if shown_contrast(layer, stored) != stored:
-        layer.contrast_limits = _increasing(stored.value_min, stored.value_max)
-        layer.colormap = colormap_name(stored.color_lut)
+    limits, name = _increasing(stored.value_min, stored.value_max), colormap_name(stored.color_lut)
+    if tuple(layer.contrast_limits) != limits:
+        layer.contrast_limits = limits
+    # Once it is set, even to the one that it is, the canvas compiles anew how it draws the image.
+    if layer.colormap.name != name:
+        layer.colormap = name
 
 
 def _increasing(low: float, high: float) -> tuple[float, float]:

@@ -121,6 +121,8 @@ class RoiSync:
         self._show_labels()
         for emitter, slot in self._slots():
             emitter.connect(slot)
+        # Drawing takes long; whoever measures anew can begin before it.
+        rois.changed.connect(self._on_rois_changed, priority=-1)
         layer.mouse_drag_callbacks.append(self._on_mouse_drag)
 
     def _show_labels(self) -> None:
@@ -138,6 +140,7 @@ class RoiSync:
         self._is_bound = False
         for emitter, slot in self._slots():
             emitter.disconnect(slot)
+        self._rois.changed.disconnect(self._on_rois_changed)
         if self._on_mouse_drag in self._layer.mouse_drag_callbacks:
             self._layer.mouse_drag_callbacks.remove(self._on_mouse_drag)
 
@@ -150,7 +153,6 @@ class RoiSync:
             (events.mode, self._on_mode),
             (events.scale, self.refresh_line_widths),
             (self._layer.selected_data.events.items_changed, self._on_items_changed),
-            (self._rois.changed, self._on_rois_changed),
         )
 
     @property

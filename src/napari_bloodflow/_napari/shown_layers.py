@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import ExitStack
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -231,23 +232,34 @@ def hand_over(
         with roi_layer.events.data.blocker() if len(new.acq.rois) else told_once(roi_layer):
             roi_layer.data = []
     _mark(roi_layer, LayerMark(new.acq, "rois"), label)
-    set_scale(roi_layer, scale)  # while there is nothing in it to be drawn
-    for channel, layer in enumerate(image_layers):
-        contrast = new.acq.ensure_image_contrast(channel)
-        events = layer.events
-        with (
-            events.contrast_limits.blocker(_store_contrast),
-            events.colormap.blocker(_store_contrast),
-        ):
-            plane = native_plane(new.acq.images.get_slice(channel))
-            if plane.size > layer.data.size:
-                set_scale(layer, scale)  # while the image that it draws anew is the smaller one
-            layer.data = plane
-            layer.reset_contrast_limits_range()
-            show_contrast(layer, contrast)
-        set_scale(layer, scale)
-        _mark(layer, plain_mark(new.acq, channel), label)
-    _bind(new, roi_layer, notice)
+    # At each word of a size or a scale the viewer measures and slices all layers anew. It hears of
+    # the images when all is there; of the scale it need not hear besides.
+    with ExitStack() as quiet:
+        for channel, layer in enumerate(image_layers):
+            quiet.enter_context(layer.events.data.blocker())
+            _show_plane(layer, new.acq, channel, scale)
+            _mark(layer, plain_mark(new.acq, channel), label)
+        with roi_layer.events.scale.blocker():
+            set_scale(roi_layer, scale)  # while there is nothing in it to be drawn
+        _bind(new, roi_layer, notice)
+    for layer in image_layers:
+        layer.events.data(value=layer.data)
+
+
+def _show_plane(
+    layer: Image, acq: AcqImage, channel: int, scale: tuple[float, float] | None
+) -> None:
+    """Put a plane into a layer, with its contrast and its scale; the scale is told nobody."""
+    contrast, events = acq.ensure_image_contrast(channel), layer.events
+    with (
+        events.contrast_limits.blocker(_store_contrast),
+        events.colormap.blocker(_store_contrast),
+    ):
+        with events.scale.blocker():
+            set_scale(layer, scale)
+        layer.data = native_plane(acq.images.get_slice(channel))
+        layer.reset_contrast_limits_range()
+        show_contrast(layer, contrast)
 
 
 def _bind(shown: ShownAcquisition, layer: Shapes, notice: Callable[[str], None]) -> None:

@@ -210,14 +210,15 @@ def find_used(layer: Layer, session: ViewerSession) -> ShownAcquisition | None:
 
 
 def keep_using(session: ViewerSession, acq: AcqImage, saved: AcqImage) -> None:
-    """Show the file that an image was saved as in its place.
+    """Show the file that an image was saved as in its place; what else is looked at stays.
 
     Parameters
     ----------
     session : ViewerSession
         Of the viewer.
     acq : AcqImage
-        What was saved; what is unsaved in it is forgotten, as all of it is in the file.
+        What was saved; what is unsaved in it is forgotten, as all of it is in the file. If it was
+        closed meanwhile, nothing is shown.
     saved : AcqImage
         The file.
     """
@@ -225,7 +226,13 @@ def keep_using(session: ViewerSession, acq: AcqImage, saved: AcqImage) -> None:
         if path == acq.path:
             session.used_layers[layer] = saved.path
     acq.load_sidecar_json()
+    replaced, active = session.find(acq.path), session.active
+    if replaced is None:
+        return
+    session.activate(replaced)
     session.show_instead(saved)
+    if active is not None and active is not replaced:
+        session.activate(active)
 
 
 def use_active_layer(viewer: Viewer) -> None:

@@ -7,15 +7,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from napari_bloodflow.acquisition.merged_save import save_merged
-from napari_bloodflow.acquisition.pending_save import PendingSave
+from napari_bloodflow.acquisition.pending_save import PendingCopy, PendingSave
 from napari_bloodflow.acquisition.sidecar_state import PRESENT_KEYS, SidecarState
 from napari_bloodflow.acquisition.sidecar_values import RenderedSidecar, with_rois_as_shown
 from napari_bloodflow.errors import FilesChangedError, SaveError
 from napari_bloodflow.storage.array_pixels import write_plane
 from napari_bloodflow.storage.atomic import back_up, may_exist, read_if_there
-from napari_bloodflow.storage.sidecar import image_path_of_sidecar, sidecar_path
+from napari_bloodflow.storage.sidecar import image_path_of_sidecar
 from napari_bloodflow.storage.tiff import TIFF_EXTENSIONS
-from napari_bloodflow.storage.transaction import write_transaction
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -181,16 +180,13 @@ class AcqFiles:
         self._past.append(before)
         return copies
 
-    def save_copy(self, sidecar: str | Path) -> list[Path]:
-        """Write the present state under another name; see :meth:`AcqImage.save_copy`."""
+    def begin_copy(self, sidecar: str | Path) -> PendingCopy:
+        """Take what is written under another name; see :meth:`AcqImage.begin_copy`."""
         target = image_path_of_sidecar(Path(sidecar).expanduser().resolve())
-        contents = self.state.render_tables(self._models.analysis_set.as_list(), target)
-        document = self._models.render(self.state).document
-        contents[sidecar_path(target)] = self.state.encode(document)
-        return self._write_new(target, contents)
+        return PendingCopy(target, self.state, self._models)
 
-    def save_as(self, target: Path) -> None:
-        """Write the image and the present state under another name; see :meth:`AcqImage.save_as`.
+    def begin_save_as(self, target: Path) -> PendingCopy:
+        """Take the image and what belongs to it; see :meth:`AcqImage.begin_save_as`.
 
         The calibration is kept as one that was set by hand: a TIFF file holds it rounded.
         """
@@ -208,24 +204,13 @@ class AcqFiles:
             private["calibration_source"] = "user"
             if not images.axes_swapped:
                 steps = calibration.dt_s, calibration.dx_um
-        contents = self.state.render_tables(self._models.analysis_set.as_list(), target)
-        document = self._models.render(self.state).document
-        contents[sidecar_path(target)] = self.state.encode(document)
-        contents |= SidecarState(target).render_private(private)
-        self._check_new(contents)
-        write_plane(target, images.plane_in_file, *steps)
-        write_transaction(target, contents, expected=dict.fromkeys(contents))
-
-    @classmethod
-    def _write_new(cls, target: Path, contents: dict[Path, bytes]) -> list[Path]:
-        cls._check_new(contents)
-        return write_transaction(target, contents, expected=dict.fromkeys(contents))
-
-    @staticmethod
-    def _check_new(contents: dict[Path, bytes]) -> None:
-        for path in contents:
-            if path.exists():
-                raise SaveError(path, "exists already; a copy never replaces a file")
+        return PendingCopy(
+            target,
+            self.state,
+            self._models,
+            SidecarState(target).render_private(private),
+            lambda: write_plane(target, images.plane_in_file, *steps),
+        )
 
     def _contents(self, rendered: RenderedSidecar) -> dict[Path, bytes]:
         contents = {self.state.path: self.state.encode(rendered.document)}

@@ -37,6 +37,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from napari_bloodflow.acquisition.contrast import ImageContrast
+    from napari_bloodflow.acquisition.pending_save import PendingCopy
     from napari_bloodflow.acquisition.roi_set import RoiSet, RoiSetChange
     from napari_bloodflow.calibration import Calibration
     from napari_bloodflow.problems import Problem
@@ -182,9 +183,22 @@ class AcqImage(AcqSaving, AcqMeasuring):
         SaveError
             If one of the files exists or cannot be written, or the image has several planes.
         """
-        target = Path(path).expanduser().resolve()
-        self._files.save_as(target)
-        return type(self)(target)
+        pending = self.begin_save_as(path)
+        pending.write()
+        return type(self)(pending.target)
+
+    def begin_save_as(self, path: str | Path) -> PendingCopy:
+        """Take what :meth:`save_as` would write now; its `write` may be called in any thread.
+
+        Parameters are those of :meth:`save_as`.
+
+        Raises
+        ------
+        SaveError
+            If there is such a file, the name is none of a TIFF file, or the image has several
+            planes.
+        """
+        return self._files.begin_save_as(Path(path).expanduser().resolve())
 
     def __repr__(self) -> str:
         return (

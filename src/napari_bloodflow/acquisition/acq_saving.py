@@ -14,7 +14,7 @@ from napari_bloodflow.storage.tables import table_path
 if TYPE_CHECKING:
     from napari_bloodflow.acquisition.acq_files import AcqFiles
     from napari_bloodflow.acquisition.acq_models import AcqModels
-    from napari_bloodflow.acquisition.pending_save import PendingSave
+    from napari_bloodflow.acquisition.pending_save import PendingCopy, PendingSave
     from napari_bloodflow.analysis.base import AnalysisKey
 
 __all__ = ["AcqSaving"]
@@ -236,7 +236,14 @@ class AcqSaving(ABC):
         SaveError
             If one of the files exists, or cannot be written.
         """
-        return self._files.save_copy(sidecar)
+        return self.begin_copy(sidecar).write()
+
+    def begin_copy(self, sidecar: str | Path) -> PendingCopy:
+        """Take what :meth:`save_copy` would write now; its `write` may be called in any thread.
+
+        Parameters are those of :meth:`save_copy`.
+        """
+        return self._files.begin_copy(sidecar)
 
     def export_scitiff(self, path: str | Path, *, overwrite: bool = False) -> tuple[str, ...]:
         """Write the image as SciTiff, with calibration, ROIs and summaries of the results.

@@ -18,7 +18,9 @@ from napari_bloodflow._napari.plots.plot_model import Trace, visible_part
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from numpy.typing import NDArray
     from qtpy.QtCore import QEvent
+    from qtpy.QtGui import QPainter
 
     from napari_bloodflow._napari.plots.plot_model import VisibleTrace
 
@@ -27,6 +29,7 @@ __all__ = ["PlotCanvas", "TraceItem", "make_canvas"]
 _RUG_PIXELS = 6
 _STALE_ALPHA = 110
 _BAND_ALPHA = 80
+_BAND_PIECE = 16
 _NOTHING = Trace(np.empty(0), np.empty(0), np.empty(0, object), "", "#000000", "", "")
 
 
@@ -87,6 +90,17 @@ class _View(pg.ViewBox):
         return 0.01 if axis == pg.ViewBox.XAxis else 0.07
 
 
+class _Band(pg.FillBetweenItem):
+    """A band that is filled piece by piece: Qt takes ten times as long for a long outline."""
+
+    def paint(self, p: QPainter, *_: Any) -> None:
+        """Fill each part of the path by itself."""
+        p.setPen(Qt.PenStyle.NoPen)
+        p.setBrush(self.brush())
+        for piece in self.path().toSubpathPolygons():
+            p.drawPolygon(piece)
+
+
 class TraceItem(pg.PlotCurveItem):
     """The line of a trace, reduced to what is in view, and what goes with it.
 
@@ -112,7 +126,7 @@ class TraceItem(pg.PlotCurveItem):
         self._filtered = pg.PlotCurveItem(connect="finite", antialias=False)
         self._low = pg.PlotCurveItem(connect="finite", pen=None)
         self._high = pg.PlotCurveItem(connect="finite", pen=None)
-        self._band = pg.FillBetweenItem(self._low, self._high)
+        self._band = _Band(self._low, self._high)
         self._band.setZValue(-10)
         self._mean_line = pg.InfiniteLine(angle=0, movable=False)
         self._missing_x = self.trace.x
@@ -208,8 +222,22 @@ class TraceItem(pg.PlotCurveItem):
         # A lone window has an interval of no width in time, which is not filled.
         held = np.isfinite(shown.band_low) & np.isfinite(shown.band_high)
         low, high = (np.where(held, end, np.nan) for end in (shown.band_low, shown.band_high))
-        self._low.setData(shown.band_x, low)
-        self._high.setData(shown.band_x, high)
+        x, low, high = _in_pieces(shown.band_x, low, high)
+        self._low.setData(x, low)
+        self._high.setData(x, high)
+
+
+def _in_pieces(*curves: NDArray[Any]) -> list[NDArray[Any]]:
+    """Return curves interrupted by NaN every few points; pieces share the point between them."""
+    count = curves[0].size
+    repeats = np.ones(count, dtype=int)
+    repeats[_BAND_PIECE : count - 1 : _BAND_PIECE] = 3
+    places = np.repeat(np.arange(count), repeats)
+    gaps = np.cumsum(repeats)[repeats == 3] - 2
+    cut = [curve[places].astype(float) for curve in curves]
+    for curve in cut:
+        curve[gaps] = np.nan
+    return cut
 
 
 def make_canvas(name: str) -> PlotCanvas:

@@ -22,7 +22,7 @@ from napari_bloodflow._napari.plots.trace_plot import EMPTY_TEXT, TracePlot
 from napari_bloodflow._napari.time_link import TimeLink
 from napari_bloodflow._napari.widgets.analysis_choice import AnalysisChoice
 from napari_bloodflow._napari.widgets.analysis_runner import EXPECTED_ERRORS, AnalysisRunner
-from napari_bloodflow._napari.widgets.live_mode import LiveMode
+from napari_bloodflow._napari.widgets.live_mode import PATIENCE_MS, LiveMode
 from napari_bloodflow._napari.widgets.parts import (
     ControlsArea,
     Notice,
@@ -391,11 +391,11 @@ class AnalysisDock(SessionDock):
         self._run_acq = self._runner.acq
         if self._run_acq is not None:
             self._session.workspace.pin(self._run_acq)
-        self._bar.start()
+        self._bar.start(PATIENCE_MS if self._live.is_on else 0)
         self._schedule()
 
     def _on_ended(self, error: str) -> None:
-        self._bar.finish("")
+        self._bar.finish()
         # First, because it takes away what was said about an earlier choice.
         self._refresh_now()
         acq, self._run_acq = self._run_acq, None
@@ -404,6 +404,7 @@ class AnalysisDock(SessionDock):
         is_other = acq is not None and acq is not self._session.acq
         where = f"{self._session.blinding.label_of(acq)}: " if acq is not None and is_other else ""
         if error:
+            self._bar.say("")
             self._tell(where, error)
         else:
             self._bar.say(f"{where}Done in {self._runner.elapsed_s:.1f} s")

@@ -24,6 +24,9 @@ __all__ = ["EXPECTED_ERRORS", "AnalysisRunner", "Job", "Outcome", "measure_in_th
 EXPECTED_ERRORS = (BloodflowError, ValueError, TypeError, OSError)
 """Errors whose text is for the user; all others are bugs."""
 
+_STEP_S = 0.05
+"""Progress is told no more often: each word of it takes the window's thread away from painting."""
+
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Outcome:
@@ -74,9 +77,13 @@ class Job:
 def measure_in_thread(job: Job) -> Generator[tuple[Job, Progress], None, Outcome]:
     """Measure; touches nothing but the inputs of the run."""
     steps = job.run.steps()
+    told = time.monotonic()
     try:
         while not job.is_cancelled:
-            yield job, next(steps)
+            progress = next(steps)
+            if time.monotonic() - told >= _STEP_S:
+                yield job, progress
+                told = time.monotonic()
     except StopIteration as stop:
         return Outcome(job, result=stop.value)
     except Exception as error:  # noqa: BLE001 - raised again in the GUI's thread
@@ -162,13 +169,35 @@ class AnalysisRunner(QObject):
             raise RuntimeError("a run is under way")
         job = Job(acq, acq.analysis_set.prepare(key, params))
         worker = create_worker(measure_in_thread, job, _start_thread=False)
+        worker.returned.connect(self.take)
+        self._begin(job, worker)
+        worker.start()
+
+    def adopt(self, job: Job, worker: Any) -> None:
+        """Go on with a run that was begun elsewhere.
+
+        Parameters
+        ----------
+        job : Job
+            What is measured.
+        worker : napari worker
+            In which thread. Whoever began it hands its outcome to :meth:`take`.
+
+        Raises
+        ------
+        RuntimeError
+            If a run is under way.
+        """
+        if self._job is not None:
+            raise RuntimeError("a run is under way")
+        self._begin(job, worker)
+
+    def _begin(self, job: Job, worker: Any) -> None:
         worker.yielded.connect(self._on_yielded)
-        worker.returned.connect(self._on_returned)
         worker.finished.connect(self._on_finished)
         self.destroyed.connect(job.cancel)
         self._job, self._worker = job, worker
         self.started.emit()
-        worker.start()
 
     def cancel(self) -> None:
         """End the run at once; the earlier result stays."""
@@ -188,7 +217,8 @@ class AnalysisRunner(QObject):
         if job is self._job:
             self.progressed.emit(progress)
 
-    def _on_returned(self, outcome: Outcome) -> None:
+    def take(self, outcome: Outcome) -> None:
+        """Take the result of the present run into its acquisition; that of any other is dropped."""
         if outcome.job is not self._job:
             return
         self._let_go()

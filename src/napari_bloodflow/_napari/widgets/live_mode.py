@@ -19,10 +19,12 @@ if TYPE_CHECKING:
     from napari_bloodflow.acquisition.roi import RectRoiBounds
     from napari_bloodflow.analysis.base import AnalysisKey
 
-__all__ = ["LiveMode"]
+__all__ = ["PATIENCE_MS", "LiveMode"]
+
+PATIENCE_MS = 300
+"""A run of live mode that takes no longer is not shown, only its result."""
 
 _DELAY_MS = 60
-_PATIENCE_MS = 300
 
 
 class LiveMode(QObject):
@@ -62,13 +64,14 @@ class LiveMode(QObject):
         self.switch.toggled.connect(self._on_toggled)
         self._preview = LivePreview(self)
         self._preview.measured.connect(self.previewed)
+        self._preview.given_ended.connect(runner.take)
         self._delay = QTimer(self)
         self._delay.setSingleShot(True)
         self._delay.setInterval(_DELAY_MS)
         self._delay.timeout.connect(self._want_run)
         self._patience = QTimer(self)
         self._patience.setSingleShot(True)
-        self._patience.setInterval(_PATIENCE_MS)
+        self._patience.setInterval(PATIENCE_MS)
         self._patience.timeout.connect(self.patience_ended)
         runner.ended.connect(self._patience.stop)
 
@@ -98,6 +101,8 @@ class LiveMode(QObject):
     def take_preview(self, acq: AcqImage, key: AnalysisKey, params: Mapping[str, Any]) -> bool:
         """Keep what was measured while the ROI was dragged, if it was released there.
 
+        If that is still being measured, the measurement becomes the run.
+
         Returns
         -------
         bool
@@ -110,10 +115,13 @@ class LiveMode(QObject):
         """
         run = acq.analysis_set.prepare(key, params)
         result = self._preview.result_for(acq, run)
-        if result is None:
-            return False
-        acq.analysis_set.commit(run, result)
-        return True
+        if result is not None:
+            acq.analysis_set.commit(run, result)
+            return True
+        under_way = self._preview.give(acq, run)
+        if under_way is not None:
+            self._runner.adopt(*under_way)
+        return under_way is not None
 
     def awaits(self, acq: AcqImage | None, key: AnalysisKey | None) -> bool:
         """Tell whether what is shown of this will be replaced in a moment.
@@ -123,7 +131,7 @@ class LiveMode(QObject):
         runner = self._runner
         if not self.is_on or runner.acq is not acq or runner.key != key or not runner.is_running:
             return False
-        left = _PATIENCE_MS - round(1e3 * runner.elapsed_s)
+        left = PATIENCE_MS - round(1e3 * runner.elapsed_s)
         if left > 0:
             self._patience.start(left)
         return left > 0

@@ -47,9 +47,12 @@ class LivePreview(QObject):
     ----------
     measured : Signal
         Emitted with an analysis that holds the result, and belongs to no file.
+    given_ended : Signal
+        Emitted with the :class:`Outcome` of a measurement that was given away.
     """
 
     measured = Signal(object)
+    given_ended = Signal(object)
 
     def __init__(self, parent: QObject) -> None:
         super().__init__(parent)
@@ -57,6 +60,7 @@ class LivePreview(QObject):
         self._worker: Any = None
         self._next: _Request | None = None
         self._last: Outcome | None = None
+        self._given: Job | None = None
 
     @property
     def is_busy(self) -> bool:
@@ -96,11 +100,30 @@ class LivePreview(QObject):
             Prepared for the present ROI.
         """
         last = self._last
-        if last is None or last.job.acq is not acq:
+        return last.result if last is not None and _measures(last.job, acq, run) else None
+
+    def give(self, acq: AcqImage, run: PreparedRun) -> tuple[Job, Any] | None:
+        """Give away the measurement under way if it is what a run would measure, else None.
+
+        Parameters
+        ----------
+        acq : AcqImage
+            The file.
+        run : PreparedRun
+            Prepared for the present ROI; the measurement counts as this one from now on.
+
+        Returns
+        -------
+        tuple of Job and napari worker, or None
+            `given_ended` tells of its end.
+        """
+        job, worker = self._job, self._worker
+        if job is None or not _measures(job, acq, run):
             return None
-        done = last.job.run
-        is_same = (done.key, done.params) == (run.key, run.params)
-        return last.result if is_same and done.inputs.state == run.inputs.state else None
+        self.destroyed.disconnect(job.cancel)
+        self._job = self._worker = None
+        self._given, job.run = job, run
+        return job, worker
 
     def stop(self) -> None:
         """Measure nothing more, and forget what was measured; what is under way is dropped."""
@@ -128,6 +151,10 @@ class LivePreview(QObject):
         self._worker.start()
 
     def _on_returned(self, outcome: Outcome) -> None:
+        if outcome.job is self._given:
+            self._given = None
+            self.given_ended.emit(outcome)
+            return
         if outcome.job is not self._job:
             return
         self._drop()
@@ -138,6 +165,13 @@ class LivePreview(QObject):
             analysis.set_result(outcome.result)
             self.measured.emit(analysis)
         self._serve()
+
+
+def _measures(job: Job, acq: AcqImage, run: PreparedRun) -> bool:
+    """Tell whether a job measures what a run would."""
+    its = job.run
+    is_same = (its.key, its.params) == (run.key, run.params)
+    return job.acq is acq and is_same and its.inputs.state == run.inputs.state
 
 
 def _prepared(request: _Request) -> PreparedRun:

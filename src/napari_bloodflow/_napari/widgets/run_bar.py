@@ -75,6 +75,9 @@ class RunBar(QWidget):
         self._clock = QTimer(self)
         self._clock.setInterval(200)
         self._clock.timeout.connect(self._show_step)
+        self._patience = QTimer(self)
+        self._patience.setSingleShot(True)
+        self._patience.timeout.connect(self._show_run)
         layout = QGridLayout(self)
         layout.setContentsMargins(0, 0, 0, 0)
         layout.setVerticalSpacing(2)
@@ -83,10 +86,16 @@ class RunBar(QWidget):
         layout.addWidget(self._progress, 0, 1, Qt.AlignmentFlag.AlignVCenter)
         layout.addWidget(self._status, 1, 0, 1, 2)
 
-    def start(self) -> None:
-        """Show that a run has begun."""
-        self._is_running = True
+    def start(self, after_ms: int = 0) -> None:
+        """Show that a run has begun, at once or if it is not over after a while."""
         self._step = "preparing"
+        if after_ms:
+            self._patience.start(after_ms)
+        else:
+            self._show_run()
+
+    def _show_run(self) -> None:
+        self._is_running = True
         self.button.setText("Cancel")
         self.button.setToolTip(_CANCEL_TIP)
         # Without a range the bar moves to and fro, until the first progress comes.
@@ -97,20 +106,23 @@ class RunBar(QWidget):
 
     def show_progress(self, progress: Progress) -> None:
         """Show how far the run is."""
+        self._step = progress.text or f"{progress.done} of {progress.total}"
+        if not self._is_running:
+            return
         if progress.total > 0 and progress.done > 0:
             self._progress.setRange(0, progress.total)
             self._progress.setValue(progress.done)
-        self._step = progress.text or f"{progress.done} of {progress.total}"
         self._show_step()
 
-    def finish(self, text: str) -> None:
-        """Show that no run is under way, and what became of the last one."""
-        self._is_running = False
-        self._clock.stop()
-        self._progress.hide()
-        self.button.setText("Run")
-        self.button.setToolTip(self._run_tip)
-        self.say(text)
+    def finish(self) -> None:
+        """Show that no run is under way; what became of the last one is to be said."""
+        self._patience.stop()
+        if self._is_running:
+            self._is_running = False
+            self._clock.stop()
+            self._progress.hide()
+            self.button.setText("Run")
+            self.button.setToolTip(self._run_tip)
 
     def say(self, text: str) -> None:
         """Show a line below the button, none if it is empty."""

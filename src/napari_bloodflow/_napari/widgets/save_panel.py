@@ -10,16 +10,21 @@ from napari.utils.notifications import show_error
 from qtpy.QtCore import QTimer
 from qtpy.QtWidgets import QCheckBox, QFileDialog, QHBoxLayout, QVBoxLayout, QWidget
 
+from napari_bloodflow._napari.image_file import ask_for_image_file
 from napari_bloodflow._napari.use_layer import keep_using
 from napari_bloodflow._napari.widgets.conflict_panel import ConflictPanel
+from napari_bloodflow._napari.widgets.copy_saver import Copy, CopySaver
 from napari_bloodflow._napari.widgets.list_loader import FileSaver
 from napari_bloodflow._napari.widgets.parts import Notice, push_button
-from napari_bloodflow.errors import SaveError, SidecarConflict
+from napari_bloodflow.errors import SidecarConflict
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from napari_bloodflow._napari.session import ViewerSession
     from napari_bloodflow.acquisition.acq_image import AcqImage
     from napari_bloodflow.acquisition.acq_image_list import SaveReport
+    from napari_bloodflow.acquisition.pending_save import PendingCopy
     from napari_bloodflow.acquisition.sidecar_merge import Keep
     from napari_bloodflow.problems import Problem
 
@@ -37,7 +42,7 @@ _STRICT_TABLES_TIP = (
 class SavePanel(QWidget):
     """Save button of the active acquisition, and a line for what was just done.
 
-    Sidecar files are written in a thread; what is edited meanwhile stays unsaved.
+    Files are written in a thread; what is edited meanwhile stays unsaved.
 
     Parameters
     ----------
@@ -58,6 +63,8 @@ class SavePanel(QWidget):
         self._save = push_button("Save", "save", "", self._on_save, self)
         self._saver = FileSaver(self)
         self._saver.ended.connect(self._on_saved)
+        self._copier = CopySaver(self)
+        self._copier.ended.connect(self._on_copied)
         self._saving: AcqImage | None = None
         self._problems_before: set[Problem] = set()
         self._fading = QTimer(self)
@@ -84,7 +91,7 @@ class SavePanel(QWidget):
             self._acq = acq
             self._message.say("")
             self._conflict.clear()
-        self._conflict.setEnabled(not self._saver.is_running)
+        self._conflict.setEnabled(not self._is_saving)
         if acq is None:
             self._save.setEnabled(False)
             return
@@ -93,7 +100,7 @@ class SavePanel(QWidget):
         if not is_dirty:
             self._conflict.clear()
         folder = Path(acq.path).parent
-        if self._saver.is_running:
+        if self._is_saving:
             self._save.setText("Saving…")
             tip = "What you edit meanwhile is saved the next time"
         elif acq.is_in_memory:
@@ -111,7 +118,11 @@ class SavePanel(QWidget):
             )
         self._save.setToolTip(self._session.blinding.clean(tip, acq))
         can_save = is_dirty or bool(acq.read_only_reason)
-        self._save.setEnabled(can_save and not self._saver.is_running)
+        self._save.setEnabled(can_save and not self._is_saving)
+
+    @property
+    def _is_saving(self) -> bool:
+        return self._saver.is_running or self._copier.is_running
 
     def say(self, text: str) -> None:
         """Tell for a while what was done, in the dock and in the status line."""
@@ -126,7 +137,7 @@ class SavePanel(QWidget):
         with suppress(RuntimeError):  # the viewer was closed while the file was written
             self._session.viewer.status = text
 
-    def _tell_failure(self, acq: AcqImage, error: OSError | ValueError) -> None:
+    def _tell_failure(self, acq: AcqImage, error: Exception) -> None:
         clean = self._session.blinding.clean
         if acq is self._acq:
             self._fading.stop()
@@ -163,23 +174,9 @@ class SavePanel(QWidget):
             self._save_keeping(acq, "both" if choice == "both" else "mine")
 
     def _save_image(self, acq: AcqImage) -> None:
-        chosen, _ = QFileDialog.getSaveFileName(
-            self, "Save the image with ROIs and results", f"{acq.name}.tif", "TIFF (*.tif *.tiff)"
-        )
-        if not chosen:
-            return
-        target = Path(chosen)
-        target = target if target.suffix else target.with_name(f"{target.name}.tif")
-        try:
-            saved = acq.save_as(target)
-        except (OSError, ValueError) as error:
-            self._tell_failure(acq, error)
-            return
-        keep_using(self._session, acq, saved)
-        names = [path.name for path in (saved.image_path, *saved.get_sidecar_paths())]
-        # The dock turns to the saved file first, which clears what it says.
-        self.refresh()
-        self.say(f"Saved {', '.join(names)}")
+        target = ask_for_image_file(self, acq)
+        if target is not None:
+            self._write_copy(acq, lambda: acq.begin_save_as(target), is_image=True)
 
     def _save_copy(self, acq: AcqImage) -> None:
         folder = Path(acq.path).parent
@@ -187,14 +184,40 @@ class SavePanel(QWidget):
         chosen, _ = QFileDialog.getSaveFileName(
             self, "Save a copy of the sidecar files", str(proposed), "Sidecar (*.json)"
         )
-        if not chosen:
-            return
+        if chosen:
+            self._write_copy(acq, lambda: acq.begin_copy(chosen), is_image=False)
+
+    def _write_copy(
+        self, acq: AcqImage, begin: Callable[[], PendingCopy], *, is_image: bool
+    ) -> None:
         try:
-            written = acq.save_copy(chosen)
-        except SaveError as error:
+            pending = begin()
+        except (OSError, ValueError) as error:
             self._tell_failure(acq, error)
             return
-        self.say(f"Saved {', '.join(path.name for path in written)}")
+        self._copier.start(Copy(acq, pending, is_image=is_image))
+        self.refresh()
+
+    def _on_copied(self, copy: Copy) -> None:
+        acq, saved = copy.acq, copy.saved
+        if copy.error is not None:
+            self.refresh()
+            self._tell_failure(acq, copy.error)
+            if not isinstance(copy.error, (OSError, ValueError)):
+                raise copy.error
+            return
+        paths, more = copy.written, ""
+        if saved is not None:
+            paths = [saved.image_path, *saved.get_sidecar_paths()]
+            if copy.pending.is_present():
+                with suppress(RuntimeError):  # the viewer was closed while the file was written
+                    keep_using(self._session, acq, saved)
+                acq = saved
+            else:
+                more = ". What was edited meanwhile is not in it, and still unsaved"
+        # The dock turns to the saved file first, which clears what it says.
+        self.refresh()
+        self._tell_done(acq, f"Saved {', '.join(path.name for path in paths)}{more}")
 
     def _save_keeping(self, acq: AcqImage, keep: Keep | None) -> None:
         self._saving, self._problems_before = acq, set(acq.problems)
