@@ -216,8 +216,14 @@ class FilteredFiles(QSortFilterProxyModel):
 
     def set_filter(self, text: str, kind: str) -> None:
         """Show the rows in which every word of a text occurs, and that are of a kind."""
-        self._words, self._kind = tuple(text.casefold().split()), kind
-        self.invalidateFilter()
+        words = tuple(text.casefold().split())
+        if not hasattr(self, "endFilterChange"):  # Qt before 6.10
+            self._words, self._kind = words, kind
+            self.invalidateFilter()
+            return
+        self.beginFilterChange()
+        self._words, self._kind = words, kind
+        self.endFilterChange(QSortFilterProxyModel.Direction.Rows)
 
     def filterAcceptsRow(self, source_row: int, source_parent: QModelIndex) -> bool:
         """Tell whether a row is shown."""
