@@ -24,7 +24,7 @@ from qtpy.QtWidgets import (
     QDockWidget,
     QMainWindow,
     QPushButton,
-    QTableView,
+    QTreeView,
     QWidget,
 )
 
@@ -208,7 +208,7 @@ def make_acquisitions(out: Path, folder: Path, theme: str) -> None:
     while session.acq is None and time.monotonic() < end:
         let_it_draw()
     let_it_draw(1)
-    table = docks["Acquisitions"].findChild(QTableView, "file_table")
+    table = docks["Acquisitions"].findChild(QTreeView, "file_table")
     for key in (Qt.Key.Key_Down, Qt.Key.Key_Down, Qt.Key.Key_Space, Qt.Key.Key_Down):
         QTest.keyClick(table, key)
         let_it_draw(0.2)

@@ -23,7 +23,7 @@ from qtpy.QtWidgets import (
     QMessageBox,
     QPushButton,
     QSpinBox,
-    QTableView,
+    QTreeView,
     QWidget,
 )
 
@@ -123,8 +123,8 @@ class Bench:
         QApplication.processEvents()
 
     @property
-    def table(self) -> QTableView:
-        return self.find("file_table", QTableView)  # type: ignore[no-any-return]
+    def table(self) -> QTreeView:
+        return self.find("file_table", QTreeView)  # type: ignore[no-any-return]
 
     def column(self, name: str, role: Qt.ItemDataRole = Qt.ItemDataRole.DisplayRole) -> list[Any]:
         model = self.table.model()

@@ -494,8 +494,8 @@ class ViewerSession(SessionScript):
         if QApplication.instance() is None:
             return
         self._num_zooms += 1
-        # No timer of our own: the session goes with its viewer, maybe while rubbish is collected in a
-        # thread. Qt cannot stop a timer from there, which then goes off for what is gone.
+        # No timer of our own: the session goes with its viewer, maybe while a thread collects
+        # rubbish. Qt cannot stop a timer from there, which then goes off for what is gone.
         settle = weakref.WeakMethod(self._on_zoom_settled)
         number = self._num_zooms
         QTimer.singleShot(_ZOOM_SETTLED_MS, lambda: (call := settle()) and call(number))
