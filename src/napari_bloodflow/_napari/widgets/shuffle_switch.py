@@ -9,7 +9,6 @@ __all__ = ["ShuffleSwitch"]
 
 _SEED_KEY = "shuffle_seed"
 _MAX_SEED = 9999
-_SEED_WIDTH = 44
 
 
 class ShuffleSwitch(QWidget):
@@ -44,8 +43,6 @@ class ShuffleSwitch(QWidget):
         self._seed.setRange(1, _MAX_SEED)
         self._seed.setValue(_kept_seed())
         self._seed.setKeyboardTracking(False)
-        self._seed.setButtonSymbols(QSpinBox.ButtonSymbols.NoButtons)
-        self._seed.setFixedWidth(_SEED_WIDTH)
         self._seed.hide()
         self._switch.toggled.connect(self._on_switched)
         self._seed.valueChanged.connect(self._on_seed)
