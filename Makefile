@@ -2,7 +2,7 @@
 BIN := .venv/bin
 OUT := demo-output
 # What `make test` runs with either Qt binding: plugin and docks in a real window, and the list of files, which uses Qt most.
-BOTH := $(addprefix tests/_napari/test_,manifest.py walk.py workbench.py acquisitions_dock.py writer_and_samples.py)
+BOTH := $(addprefix tests/_napari/test_,manifest.py walk.py workbench.py acquisitions_dock.py file_tree.py writer_and_samples.py)
 
 .DEFAULT_GOAL := help
 .PHONY: help demo test env lint format unit core pyside report schema pins clean
