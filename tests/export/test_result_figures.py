@@ -181,7 +181,7 @@ def test_events_are_bands_on_the_velocity_in_a_colour_of_their_type(
     legend = ax.get_legend()
     assert legend is not None
     assert [text.get_text() for text in legend.get_texts()] == ["fall", "user"]
-    assert units(ax) == ("Time (s)", "Velocity (um/s)")
+    assert units(ax) == ("Time (s)", "Velocity (µm/s)")
 
 
 def test_open_candidates_are_shown_on_request(tmp_path: Path) -> None:
