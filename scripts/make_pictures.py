@@ -30,6 +30,7 @@ from qtpy.QtWidgets import (
 
 from napari_bloodflow import AcqImage, RectRoiBounds, open_in_viewer, synthetic
 from napari_bloodflow._napari.session import get_session
+from napari_bloodflow._napari.widgets.file_rows import COLUMNS
 from napari_bloodflow._napari.workbench import open_workbench
 
 if TYPE_CHECKING:
@@ -215,6 +216,9 @@ def make_acquisitions(out: Path, folder: Path, theme: str) -> None:
     for _ in range(3):
         QTest.keyClick(table, Qt.Key.Key_Down, Qt.KeyboardModifier.ShiftModifier)
         let_it_draw(0.2)
+    name = [column.name for column in COLUMNS].index("name")
+    (index,) = table.model().match(table.model().index(0, name), 0, "vessel5.tif")
+    table.expand(index.siblingAtColumn(0))
     session.fit_view()
     let_it_draw(1)
     shoot(viewer, out / f"acquisitions_{theme}.png")

@@ -128,10 +128,11 @@ class _RowDelegate(QStyledItemDelegate):
     ) -> None:
         """Let names of ROIs and analyses reach over the empty cells beside them."""
         if index.parent().isValid() and index.column() >= _NAME:
-            if index.column() > _NAME and not index.data():
+            if index.column() == _NAME:
+                option = QStyleOptionViewItem(option)
+                option.rect.setWidth(option.rect.width() + self._room_beside(index))
+            elif self._is_covered(index):
                 return
-            option = QStyleOptionViewItem(option)
-            option.rect.setWidth(option.rect.width() + self._room_beside(index))
         super().paint(painter, option, index)
 
     def _room_beside(self, index: QModelIndex) -> int:
@@ -144,6 +145,13 @@ class _RowDelegate(QStyledItemDelegate):
                 break
             width += self._view.columnWidth(column)
         return width
+
+    def _is_covered(self, index: QModelIndex) -> bool:
+        """Tell whether all cells from the name to this one are empty."""
+        columns = range(_NAME + 1, index.column() + 1)
+        return not any(
+            index.siblingAtColumn(n).data() for n in columns if not self._view.isColumnHidden(n)
+        )
 
 
 class FileTableView(QTreeView):
