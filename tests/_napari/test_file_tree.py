@@ -185,6 +185,24 @@ def test_the_tree_follows_what_is_measured_and_deleted(bench: Bench, folder: Pat
     assert bench.table.isExpanded(bench.index(1))
 
 
+def test_the_user_stays_in_a_file_whose_branches_change(bench: Bench, folder: Path) -> None:
+    bench.open(folder)
+    bench.table.setCurrentIndex(bench.index(1))
+    bench.table.expand(bench.index(1))
+    bench.table.setCurrentIndex(bench.index(1, 1, 0))
+    bench.wait(lambda: bench.session.acq is not None and bench.session.acq.name == "v2.tif")
+    acq = bench.session.acq
+    assert acq is not None
+    acq.analysis_set.run_analysis(("sum_intensity", 0, 2))
+    bench.wait(lambda: bench.model.rowCount(bench.index(1, 1)) == 2)
+    acq.rois.delete(2)
+    bench.wait(lambda: bench.model.rowCount(bench.index(1)) == 1)
+    QApplication.processEvents()
+    assert bench.session.acq is acq
+    assert bench.table.currentIndex().row() == 1
+    assert [file.path.name for file in bench.session.workspace.selected] == ["v2.tif"]
+
+
 def test_arrow_keys_go_to_files_rois_and_results(bench: Bench, folder: Path) -> None:
     bench.open(folder)
     bench.wait(lambda: bench.session.acq is not None)

@@ -242,7 +242,7 @@ class AcquisitionsDock(SessionDock):
     def _on_hidden(self) -> None:
         super()._on_hidden()
         self._opener.cancel()
-        for timer in (self._counting, self._showing, self._fading):
+        for timer in (self._counting, self._showing):
             timer.stop()
 
     def _on_files_changed(self) -> None:

@@ -380,6 +380,20 @@ class FileTableView(QTreeView):
         self.scrollTo(index)
         self.picked.emit()
 
+    def rowsAboutToBeRemoved(self, parent: QModelIndex, first: int, last: int) -> None:
+        """Stay with a file when what is below it goes; Qt would go on to the next file."""
+        index = self.currentIndex()
+        while index.isValid() and index.parent().isValid():
+            if index.parent() == parent.siblingAtColumn(index.parent().column()):
+                self._is_following = True
+                try:
+                    self.setCurrentIndex(parent.siblingAtColumn(_NAME))
+                finally:
+                    self._is_following = False
+                break
+            index = index.parent()
+        super().rowsAboutToBeRemoved(parent, first, last)
+
     def _on_current_changed(self, current: QModelIndex) -> None:
         if not self._is_following and current.isValid():
             branch: Branch | None = self._rows.branch_at(self.filtered.mapToSource(current))
