@@ -1,6 +1,8 @@
 # The two to know: `make demo` shows what it does, `make test` checks it. Both make .venv first if need be.
 BIN := .venv/bin
 OUT := demo-output
+# What `make test` runs with either Qt binding: plugin and docks in a real window, and the list of files, which uses Qt most.
+BOTH := $(addprefix tests/_napari/test_,manifest.py walk.py workbench.py acquisitions_dock.py file_tree.py writer_and_samples.py)
 
 .DEFAULT_GOAL := help
 .PHONY: help demo test env lint format unit core pyside report schema pins clean
@@ -14,6 +16,7 @@ demo: env ## measure a sample kymograph, then open it in napari (without a displ
 
 test: lint ## all checks and all tests, GUI tests in virtual displays, two tests at a time
 	@$(BIN)/pytest -n 2 --dist worksteal $(ARGS)
+	@$(if $(ARGS),,echo "Again with PySide6: $(BOTH)" && bash scripts/check_pyside.sh -n 2 --dist worksteal $(BOTH))
 
 env: ## make .venv from the pinned requirements, or bring it up to date
 	@bash scripts/bootstrap.sh
@@ -34,7 +37,7 @@ unit: env ## tests only, and only quick ones without a window: make unit ARGS="-
 core: env ## the wheel on its own, without napari and Qt, in .venv-core
 	@bash scripts/check_core.sh
 
-pyside: env ## the tests of the window with PySide6 in place of PyQt6, in .venv-pyside: make pyside ARGS="-k walk"
+pyside: env ## all tests of the window with PySide6 in place of PyQt6, in .venv-pyside: make pyside ARGS="-k walk"
 	@bash scripts/check_pyside.sh $(ARGS)
 
 report: env ## run all benchmarks and write docs/accuracy_and_speed.md anew; takes an hour

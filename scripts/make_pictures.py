@@ -24,12 +24,13 @@ from qtpy.QtWidgets import (
     QDockWidget,
     QMainWindow,
     QPushButton,
-    QTableView,
+    QTreeView,
     QWidget,
 )
 
 from napari_bloodflow import AcqImage, RectRoiBounds, open_in_viewer, synthetic
 from napari_bloodflow._napari.session import get_session
+from napari_bloodflow._napari.widgets.file_rows import COLUMNS
 from napari_bloodflow._napari.workbench import open_workbench
 
 if TYPE_CHECKING:
@@ -208,13 +209,16 @@ def make_acquisitions(out: Path, folder: Path, theme: str) -> None:
     while session.acq is None and time.monotonic() < end:
         let_it_draw()
     let_it_draw(1)
-    table = docks["Acquisitions"].findChild(QTableView, "file_table")
+    table = docks["Acquisitions"].findChild(QTreeView, "file_table")
     for key in (Qt.Key.Key_Down, Qt.Key.Key_Down, Qt.Key.Key_Space, Qt.Key.Key_Down):
         QTest.keyClick(table, key)
         let_it_draw(0.2)
     for _ in range(3):
         QTest.keyClick(table, Qt.Key.Key_Down, Qt.KeyboardModifier.ShiftModifier)
         let_it_draw(0.2)
+    name = [column.name for column in COLUMNS].index("name")
+    (index,) = table.model().match(table.model().index(0, name), 0, "vessel5.tif")
+    table.expand(index.siblingAtColumn(0))
     session.fit_view()
     let_it_draw(1)
     shoot(viewer, out / f"acquisitions_{theme}.png")

@@ -43,7 +43,7 @@ def run(*arguments: object) -> tuple[int, str, str]:
 def test_info_shows_calibration_rois_results_and_problems(k05: Path) -> None:
     code, out, _ = run("info", k05)
     assert code == 0
-    assert "1.5 ms/line, 0.3 um/px (from sidecar)" in out
+    assert "1.5 ms/line, 0.3 µm/px (from sidecar)" in out
     assert "rows are taken as time; the file does not say" in out
     assert "the image does not say: line period and pixel size" in out
     assert "rectroi: row_start 0, row_stop 2400" in out

@@ -73,7 +73,7 @@ def test_in_the_viewer(
     monkeypatch.setattr("napari.Viewer", lambda: viewer)
     names = run("in_the_viewer.ipynb")
     assert "480 beats per minute" in capsys.readouterr().out
-    assert names["above"].get_ylabel() == "Velocity (um/s)"
+    assert names["above"].get_ylabel() == "Velocity (µm/s)"
     assert names["below"].get_ylabel() == "Heart rate (bpm)"
     assert names["picture"].ndim == 3
     assert {"window.png", "capillary.tif.json"} <= {path.name for path in folder.iterdir()}

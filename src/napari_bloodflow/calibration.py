@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-__all__ = ["UNKNOWN_CALIBRATION", "Calibration"]
+__all__ = ["UNKNOWN_CALIBRATION", "Calibration", "pretty_unit"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,8 +59,13 @@ class Calibration:
     def __str__(self) -> str:
         if not self.is_known:
             return "not calibrated: results are in pixels and lines"
-        return f"{self.dt_s * 1e3:.6g} ms/line, {self.dx_um:.6g} um/px (from {self.source})"
+        return f"{self.dt_s * 1e3:.6g} ms/line, {self.dx_um:.6g} µm/px (from {self.source})"
 
 
 UNKNOWN_CALIBRATION = Calibration()
 """One line and one pixel as units."""
+
+
+def pretty_unit(unit: str) -> str:
+    """Return a unit as people write it, ``"µm/s"`` for ``"um/s"``."""
+    return unit.replace("um", "µm")

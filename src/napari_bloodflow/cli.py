@@ -291,7 +291,7 @@ def demo(out: Path | None) -> None:
     _echo_result(analysis)
     truth = sample.velocity_um_per_s
     assert truth is not None
-    click.echo(f"true mean velocity of the sample: {truth.mean():.4g} um/s")
+    click.echo(f"true mean velocity of the sample: {truth.mean():.4g} µm/s")
     acq.save()
     click.echo(f"saved {', '.join(path.name for path in acq.get_sidecar_paths())}")
     try:
@@ -318,7 +318,7 @@ def _calibrated(acq: AcqImage, roi_id: int | None, channel: int) -> AnalysisInpu
 
     inputs = acq.get_analysis_inputs(channel, _roi_id(acq, roi_id))
     if not inputs.calibration.is_known:
-        raise AnalysisError(f"{acq.path}: seconds per line and um per pixel are not known")
+        raise AnalysisError(f"{acq.path}: seconds per line and µm per pixel are not known")
     return inputs
 
 
@@ -471,11 +471,13 @@ def _echo_result(analysis: Analysis) -> None:
 
 
 def _result_line(analysis: Analysis) -> str:
+    from napari_bloodflow.calibration import pretty_unit
+
     if not analysis.has_results:
         return "not run"
     summary = analysis.result.summary
     if "velocity_mean" in summary:
-        unit = summary.get("velocity_unit", "")
+        unit = pretty_unit(summary.get("velocity_unit", ""))
         mean, median = (_number(summary.get(f"velocity_{k}")) for k in ("mean", "median"))
         text = f"mean {mean} {unit}, median {median} {unit}, {summary.get('num_windows')} windows"
         valid = summary.get("num_valid_windows")

@@ -253,7 +253,7 @@ def test_new_covers_the_image_and_is_selected_everywhere(bench: Bench, k05: Path
         "Time (s)",
         "0–3.6",
     )
-    assert (bench.heading(POSITION), bench.cell(1, POSITION)) == ("Pos. (um)", "0–6")
+    assert (bench.heading(POSITION), bench.cell(1, POSITION)) == ("Pos. (µm)", "0–6")
     bench.wait(lambda: bench.is_seen("dirty_mark"))
 
 
@@ -470,7 +470,7 @@ def test_undo_and_redo_say_what_they_would_do_while_it_changes(bench: Bench, k05
 def test_the_calibration_and_its_source_are_shown_and_edited(bench: Bench, k05: Path) -> None:
     acq = bench.open(k05)
     bench.wait(lambda: "1.5 ms/line" in bench.text("calibration_text"))
-    assert "0.3 um/px" in bench.text("calibration_text")
+    assert "0.3 µm/px" in bench.text("calibration_text")
     assert "sidecar" in bench.text("calibration_text")
     assert not bench.is_seen("calibration_warning")
     assert not bench.is_seen("calibration_form")

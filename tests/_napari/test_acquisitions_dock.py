@@ -23,7 +23,7 @@ from qtpy.QtWidgets import (
     QMessageBox,
     QPushButton,
     QSpinBox,
-    QTableView,
+    QTreeView,
     QWidget,
 )
 
@@ -123,8 +123,8 @@ class Bench:
         QApplication.processEvents()
 
     @property
-    def table(self) -> QTableView:
-        return self.find("file_table", QTableView)  # type: ignore[no-any-return]
+    def table(self) -> QTreeView:
+        return self.find("file_table", QTreeView)  # type: ignore[no-any-return]
 
     def column(self, name: str, role: Qt.ItemDataRole = Qt.ItemDataRole.DisplayRole) -> list[Any]:
         model = self.table.model()
@@ -361,6 +361,29 @@ def test_a_file_with_unsaved_changes_stays_open_and_comes_back(bench: Bench, fol
     assert first.rois.num_rois == 1
     assert bench.viewer.layers[1].nshapes == 1
     assert first.history.can_undo
+
+
+def test_results_are_not_lost_with_the_layers_of_their_file(bench: Bench, folder: Path) -> None:
+    bench.open(folder)
+    bench.wait(lambda: bench.session.acq is not None)
+    acq = bench.session.acq
+    assert acq is not None
+    acq.rois.create()
+    acq.analysis_set.run_analysis(("radon_velocity", 0, 1), {"window_width": 16})
+    bench.viewer.layers.clear()
+    bench.pick(1)
+    bench.wait(lambda: bench.name == "v2.tif")
+    bench.session.workspace.tidy()
+    assert bench.session.workspace.files[0].acq is acq
+    assert bench.session.workspace.unsaved == [acq]
+    bench.pick(0)
+    bench.wait(lambda: bench.session.acq is acq)
+    assert acq.analysis_set["radon_velocity", 0, 1].has_results
+    bench.click("save_all")
+    bench.wait(lambda: not acq.is_dirty)
+    bench.pick(1)
+    bench.wait(lambda: bench.session.workspace.files[0].acq is None)
+    assert ("radon_velocity", 0, 1) in AcqImage(folder / "control" / "v1.tif").analysis_set
 
 
 def test_files_with_other_channels_get_layers_of_their_own(bench: Bench, folder: Path) -> None:

@@ -139,9 +139,9 @@ def test_fields_are_grouped_and_filled(bench: Bench) -> None:
     assert all(bench.is_seen(f"metadata_group_{group}") for group in groups)
     assert bench.line("genotype").text() == "KO"
     assert bench.line("depth").text() == "10.0"
-    assert bench.text("metadata_depth_unit") == "um"
+    assert bench.text("metadata_depth_unit") == "µm"
     assert bench.text("metadata_title") == "v1.tif"
-    assert "1 ms/line,  0.5 um/px  (set by hand)" in bench.text("metadata_calibration")
+    assert "1 ms/line,  0.5 µm/px  (set by hand)" in bench.text("metadata_calibration")
     QTest.mouseClick(bench.find("image_header_toggle", QToolButton), LEFT)
     assert bench.text("header_shape") == "(96, 24)"
 

@@ -271,7 +271,7 @@ def test_positions_are_told_in_seconds_and_micrometres(
     image = session.image_layers[0]
     intensity = f"{image.data[1000, 10]}"
     world = image.data_to_world((1000, 10))
-    assert session.describe_position(world) == (f"1.5 s, 3 um (line 1000, pixel 10): {intensity}")
+    assert session.describe_position(world) == (f"1.5 s, 3 µm (line 1000, pixel 10): {intensity}")
     assert session.describe_position((-5.0, 0.0)) == ""
     plain = tmp_path / "plain.tif"
     tifffile.imwrite(plain, np.ones((50, 20), dtype="uint8"))

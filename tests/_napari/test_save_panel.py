@@ -334,7 +334,7 @@ def test_an_implausible_calibration_is_told(tmp_path: Path, qtbot: QtBot) -> Non
     path = tmp_path / "vessel.tif"
     write_tiff(moving_streaks(num_rows=64, num_columns=32, dx_um=50.0), path)
     bench = Bench(path, qtbot)
-    bench.says("calibration_warning_text", "Hard to believe: a pixel of 50 um")
+    bench.says("calibration_warning_text", "Hard to believe: a pixel of 50 µm")
     bench.dock.close()
 
 

@@ -89,7 +89,7 @@ def test_plot_takes_a_name_or_an_analysis(session: ViewerSession, acq: AcqImage)
     velocity = session.run(VELOCITY, 2, window_width=32)
     ax = session.plot(VELOCITY)  # the only one with a result
     np.testing.assert_array_equal(ax.lines[0].get_ydata(), velocity.result.table["velocity"])
-    assert ax.get_ylabel() == "Velocity (um/s)"
+    assert ax.get_ylabel() == "Velocity (µm/s)"
     assert session.plot(velocity, ax=ax, color="red") is ax
     assert ax.lines[1].get_color() == "red"
     with pytest.raises(KeyError, match="ROI 1"):

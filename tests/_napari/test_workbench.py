@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from qtpy.QtCore import Qt
-from qtpy.QtWidgets import QApplication, QDockWidget, QMainWindow, QWidget
+from qtpy.QtCore import Qt, QTimer
+from qtpy.QtWidgets import QApplication, QDockWidget, QMainWindow, QPushButton, QWidget
 
 from napari_bloodflow import AcqImage, open_in_viewer
 from napari_bloodflow._napari.session import get_session
@@ -16,6 +16,8 @@ from napari_bloodflow.synthetic import pulsatile_flow, write_tiff
 if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
+
+    from pytestqt.qtbot import QtBot
 
     from napari_bloodflow._napari.session import ViewerSession
 
@@ -104,6 +106,28 @@ def test_docks_opened_and_closed_three_times_leave_no_callback(
         viewer.window.remove_dock_widget("all")
         QApplication.processEvents()
         assert callback_counts(session) == before
+
+
+def test_a_dock_that_was_taken_out_has_no_timer_running(
+    make_napari_viewer: Callable[..., Any], qtbot: QtBot, tmp_path: Path
+) -> None:
+    path = tmp_path / "capillary.tif"
+    write_tiff(pulsatile_flow(), path)
+    viewer = make_napari_viewer(show=True)
+    acq = open_in_viewer(path, viewer).acq
+    assert acq is not None
+    _, dock = viewer.window.add_plugin_dock_widget("napari-bloodflow", "Acquisition")
+    acq.rois.create()
+    save = dock.findChild(QPushButton, "save")
+    qtbot.waitUntil(save.isEnabled, timeout=20_000)
+    save.click()
+    message = dock.findChild(QWidget, "dock_message")
+    qtbot.waitUntil(lambda: message.isVisibleTo(dock), timeout=20_000)
+    # What it says goes away after some seconds.
+    running = [timer.isActive for timer in dock.findChildren(QTimer)]
+    qtbot.waitUntil(lambda: any(is_active() for is_active in running), timeout=20_000)
+    viewer.window.remove_dock_widget(dock)
+    assert not any(is_active() for is_active in running)
 
 
 def test_viewers_opened_and_closed_three_times_leave_no_callback(

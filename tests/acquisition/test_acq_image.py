@@ -397,7 +397,7 @@ def test_a_sidecar_that_disagrees_with_the_image_is_reported(fresh: Path) -> Non
     again = AcqImage(fresh)
     assert again.calibration.dx_um == 0.5
     (problem,) = again.problems
-    assert "pixel size 0.5 um (ImageJ) or 0.4 um (sidecar)" in problem.what
+    assert "pixel size 0.5 µm (ImageJ) or 0.4 µm (sidecar)" in problem.what
 
 
 # ---- contrast

@@ -16,7 +16,9 @@ from hypothesis import strategies as st
 from napari_bloodflow import AcqImage, AcqImageList
 from napari_bloodflow.acquisition.file_search import find_files, natural_key
 from napari_bloodflow.acquisition.listed_file import FileFacts, read_facts
+from napari_bloodflow.acquisition.roi import RectRoiBounds
 from napari_bloodflow.errors import UnsupportedFileError
+from napari_bloodflow.synthetic import moving_streaks, write_tiff
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -361,3 +363,49 @@ def test_the_search_can_be_cancelled(folder: Path) -> None:
     seen: Callable[[], bool] = iter([False, True, True]).__next__
     files, _ = find_files(folder, 4, seen)
     assert "deep.tif" not in [file.path.name for file in files]
+
+
+# ---- random order
+
+
+def test_a_seed_gives_the_same_order_wherever_the_files_are(tmp_path: Path) -> None:
+    orders = []
+    for place in ("here", "there"):
+        root = tmp_path / place / "study"
+        for number in range(12):
+            image(root / f"v{number}.tif")
+        orders.append([file.path.name for file in AcqImageList(root).shuffled(5)])
+    assert orders[0] == orders[1]
+    assert sorted(orders[0]) == sorted(names(AcqImageList(tmp_path / "here")))
+    acqs = AcqImageList(tmp_path / "here")
+    assert len({tuple(file.path.name for file in acqs.shuffled(seed)) for seed in range(9)}) == 9
+
+
+def test_a_file_that_is_added_leaves_the_order_of_the_others(folder: Path) -> None:
+    before = AcqImageList(folder).shuffled(1)
+    image(folder / "later.tif")
+    after = AcqImageList(folder).shuffled(1)
+    assert [f.path for f in after if f.path.name != "later.tif"] == [f.path for f in before]
+
+
+# ---- what is known of ROIs
+
+
+def test_states_of_results_are_known_without_opening_a_file(tmp_path: Path) -> None:
+    path = tmp_path / "v.tif"
+    write_tiff(moving_streaks(128, 32), path)
+    acq = AcqImage(path)
+    for name in ("vein", "", "wall"):
+        acq.rois.create(name=name)
+    for roi_id in (1, 2):
+        acq.analysis_set.run_analysis(("radon_velocity", 0, roi_id), {"window_width": 16})
+    acq.analysis_set.create(("diameter", 0, 3))
+    acq.rois.edit(2, RectRoiBounds(0, 100, 0, 30))
+    acq.save()
+    facts = read_facts(path)
+    assert isinstance(facts, FileFacts)
+    assert [roi.label for roi in facts.rois] == ["1 vein", "2", "3 wall"]
+    states = [[(r.key.analysis_name, r.state) for r in roi.results] for roi in facts.rois]
+    assert states[:2] == [[("radon_velocity", "current")], [("radon_velocity", "stale")]]
+    assert states[2] in ([("diameter", "none")], [])
+    assert "ROI" in facts.rois[1].results[0].reason

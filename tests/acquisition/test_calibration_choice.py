@@ -24,8 +24,8 @@ if TYPE_CHECKING:
         (1e-5, 0.005, 100, ""),
         (0.9e-5, 0.25, 100, "a line of 9e-06 s is outside 1e-05 to 1 s"),
         (1.5, 0.25, 100, "a line of 1.5 s is outside"),
-        (0.001, 0.004, 100, "a pixel of 0.004 um is outside 0.005 to 10 um"),
-        (0.001, 250.0, 100, "a pixel of 250 um is outside"),
+        (0.001, 0.004, 100, "a pixel of 0.004 µm is outside 0.005 to 10 µm"),
+        (0.001, 250.0, 100, "a pixel of 250 µm is outside"),
         (0.158845 / 512, 0.158845 / 22, 22, "exactly 512, the size of a frame"),
         (0.273931 / 512, 0.273931 / 31, 31, "exactly 512, the size of a frame"),
     ],
@@ -96,7 +96,7 @@ def test_sources_of_one_image_that_disagree_are_shown(tmp_path: Path) -> None:
     assert len(acq.calibration_report) == 2
     assert acq.calibration_report[0].startswith("Bruker xml: ")
     (problem,) = acq.problems
-    assert "pixel size 0.25 um (Bruker xml) or 0.5 um" in problem.what
+    assert "pixel size 0.25 µm (Bruker xml) or 0.5 µm" in problem.what
     acq.set_calibration(0.001, 0.25)
     assert acq.problems == ()
     assert all("not used" in line for line in acq.calibration_report)

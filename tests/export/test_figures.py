@@ -37,7 +37,7 @@ def test_a_velocity_figure_has_the_trace_with_units(acq: AcqImage) -> None:
     ax = plot_velocity(analysis)
     (line,) = ax.lines
     np.testing.assert_array_equal(line.get_ydata(), analysis.result.table["velocity"])
-    assert (ax.get_xlabel(), ax.get_ylabel()) == ("Time (s)", "Velocity (um/s)")
+    assert (ax.get_xlabel(), ax.get_ylabel()) == ("Time (s)", "Velocity (µm/s)")
 
 
 def test_a_velocity_figure_has_the_intervals_as_a_band(acq: AcqImage) -> None:

@@ -78,7 +78,7 @@ def test_a_diameter_figure_has_accepted_and_filtered_rows_and_a_band(diameter: A
     for path in band.get_paths():
         box = box.union([box, path.get_extents()])
     assert box.ymax == pytest.approx((used["diameter_um"] + 1.96 * used["diameter_um_sd"]).max())
-    assert units(ax) == ("Time (s)", "Diameter (um)")
+    assert units(ax) == ("Time (s)", "Diameter (µm)")
 
 
 def test_rejected_rows_are_marked_and_leave_the_axis_to_the_accepted(diameter: Analysis) -> None:
@@ -181,7 +181,7 @@ def test_events_are_bands_on_the_velocity_in_a_colour_of_their_type(
     legend = ax.get_legend()
     assert legend is not None
     assert [text.get_text() for text in legend.get_texts()] == ["fall", "user"]
-    assert units(ax) == ("Time (s)", "Velocity (um/s)")
+    assert units(ax) == ("Time (s)", "Velocity (µm/s)")
 
 
 def test_open_candidates_are_shown_on_request(tmp_path: Path) -> None:
@@ -231,7 +231,7 @@ def test_an_intensity_figure_has_onsets_and_peaks_on_the_trace(tmp_path: Path) -
 
 def test_a_result_is_plotted_in_the_way_of_its_kind(diameter: Analysis) -> None:
     ax = plot_result(diameter, show_filtered=False)
-    assert ax.get_ylabel() == "Diameter (um)"
+    assert ax.get_ylabel() == "Diameter (µm)"
     assert len(ax.lines) == 1
 
 

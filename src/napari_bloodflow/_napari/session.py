@@ -100,7 +100,7 @@ class ViewerSession(SessionScript):
         self._fitted_camera: tuple[Any, ...] | None = None
         self._is_writing_status = False
         self._is_replacing = False
-        self._zoom_timer: QTimer | None = None
+        self._num_zooms = 0
         self.used_layers: WeakKeyDictionary[Layer, str] = WeakKeyDictionary()
         self.blinding = Blinding()
         self.blinding.changed.connect(self._on_blinding)
@@ -498,14 +498,16 @@ class ViewerSession(SessionScript):
     def _on_zoom(self) -> None:
         if QApplication.instance() is None:
             return
-        if self._zoom_timer is None:
-            self._zoom_timer = QTimer()
-            self._zoom_timer.setSingleShot(True)
-            self._zoom_timer.setInterval(_ZOOM_SETTLED_MS)
-            self._zoom_timer.timeout.connect(self._on_zoom_settled)
-        self._zoom_timer.start()
+        self._num_zooms += 1
+        # No timer of our own: the session goes with its viewer, maybe while a thread collects
+        # rubbish. Qt cannot stop a timer from there, which then goes off for what is gone.
+        settle = weakref.WeakMethod(self._on_zoom_settled)
+        number = self._num_zooms
+        QTimer.singleShot(_ZOOM_SETTLED_MS, lambda: (call := settle()) and call(number))
 
-    def _on_zoom_settled(self) -> None:
+    def _on_zoom_settled(self, number: int) -> None:
+        if number != self._num_zooms:
+            return
         for shown in self._shown:
             if shown.sync is not None:
                 shown.sync.refresh_line_widths()

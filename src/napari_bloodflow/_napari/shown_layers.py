@@ -21,6 +21,7 @@ from napari_bloodflow._napari.layers import (
 )
 from napari_bloodflow._napari.roi_sync import RoiSync
 from napari_bloodflow._napari.shape_edits import told_once
+from napari_bloodflow.calibration import pretty_unit
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
@@ -340,5 +341,5 @@ def position_text(shown: ShownAcquisition, world: tuple[float, ...]) -> str:
     if not calibration.is_known:
         return f"line {line}, pixel {pixel} (not calibrated): {intensity}"
     time = f"{line * calibration.dt_s:.6g} {calibration.time_unit}"
-    position = f"{pixel * calibration.dx_um:.4g} {calibration.position_unit}"
+    position = f"{pixel * calibration.dx_um:.4g} {pretty_unit(calibration.position_unit)}"
     return f"{time}, {position} (line {line}, pixel {pixel}): {intensity}"

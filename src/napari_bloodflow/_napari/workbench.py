@@ -5,18 +5,27 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from napari.utils.notifications import show_error
-from napari.viewer import Viewer  # noqa: TC002 - napari looks for it to know what to pass
+from napari.viewer import Viewer
 from qtpy.QtCore import Qt
-from qtpy.QtWidgets import QMainWindow
+from qtpy.QtWidgets import QDockWidget, QMainWindow, QWidget
+
+from napari_bloodflow._napari.widgets.session_dock import SessionDock
 
 if TYPE_CHECKING:
-    from qtpy.QtWidgets import QDockWidget
+    from napari.components import ViewerModel
 
-__all__ = ["open_workbench"]
+__all__ = ["open_workbench", "show_dock_of"]
 
 _PLUGIN = "napari-bloodflow"
 _RIGHT = ("Acquisition", "Acquisitions", "Metadata")
 _BELOW = ("Velocity", "Diameter", "Peaks", "Events", "Heart rate")
+_OF_ANALYSES = {
+    "radon_velocity": "Velocity",
+    "diameter": "Diameter",
+    "sum_intensity": "Peaks",
+    "event": "Events",
+    "heart_rate": "Heart rate",
+}
 _RIGHT_WIDTH, _BELOW_HEIGHT = 380, 340
 
 
@@ -35,6 +44,39 @@ def open_workbench(viewer: Viewer) -> None:
     if isinstance(window, QMainWindow):
         window.resizeDocks(right[:1], [_RIGHT_WIDTH], Qt.Orientation.Horizontal)
         window.resizeDocks(below[:1], [_BELOW_HEIGHT], Qt.Orientation.Vertical)
+
+
+def show_dock_of(viewer: ViewerModel, analysis_name: str) -> None:
+    """Bring the dock of a kind of analysis forward, opening it below the image if it is not open.
+
+    Parameters
+    ----------
+    viewer : napari.components.ViewerModel
+        Where; without a window nothing happens.
+    analysis_name : str
+        Such as ``"radon_velocity"``. Of kinds that have no dock none is shown.
+    """
+    name = _OF_ANALYSES.get(analysis_name)
+    if name is None or not isinstance(viewer, Viewer):
+        return
+    inner = viewer.window.dock_widgets.values()
+    others = [_dock_around(widget) for widget in inner if isinstance(widget, SessionDock)]
+    dock, _ = viewer.window.add_plugin_dock_widget(_PLUGIN, name)
+    window, area = dock.window(), Qt.DockWidgetArea.BottomDockWidgetArea
+    if dock not in others and isinstance(window, QMainWindow):
+        dock.setWindowTitle(name)
+        window.addDockWidget(area, dock)
+        below = [other for other in others if other and window.dockWidgetArea(other) == area]
+        if below:
+            window.tabifyDockWidget(below[0], dock)
+    dock.show()
+    dock.raise_()
+
+
+def _dock_around(widget: QWidget | None) -> QDockWidget | None:
+    while widget is not None and not isinstance(widget, QDockWidget):
+        widget = widget.parentWidget()
+    return widget
 
 
 def _open(viewer: Viewer, names: tuple[str, ...], area: Qt.DockWidgetArea) -> list[QDockWidget]:

@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from napari_bloodflow.acquisition.acq_image import AcqImage
     from napari_bloodflow.acquisition.acq_image_list import AcqImageList
     from napari_bloodflow.acquisition.listed_file import ListedFile
+    from napari_bloodflow.analysis.base import AnalysisKey
 
 __all__ = ["Workspace"]
 
@@ -34,11 +35,14 @@ class Workspace:
         Emitted after a listed file was opened or let go of.
     selection_changed : psygnal.Signal
         Emitted after other files were selected.
+    result_wanted : psygnal.Signal
+        Emitted when the user asks to see an analysis of the active file; see `take_wanted`.
     """
 
     files_changed = Signal()
     opened = Signal()
     selection_changed = Signal()
+    result_wanted = Signal()
 
     def __init__(self, session: ViewerSession) -> None:
         self._session = session
@@ -46,6 +50,7 @@ class Workspace:
         self._by_id: dict[str, ListedFile] = {}
         self._selected: tuple[ListedFile, ...] = ()
         self._pinned: list[AcqImage] = []
+        self._wanted: AnalysisKey | None = None
 
     @property
     def blinding(self) -> Blinding:
@@ -112,6 +117,18 @@ class Workspace:
         if self._session.acq is not None:
             values.add(str(self._session.acq.experiment_metadata.get_values()[field_name]))
         return sorted(values - {"", "None"}, key=str.casefold)
+
+    def want_result(self, key: AnalysisKey) -> None:
+        """Ask for an analysis of the active file to be shown, by its dock if that is there."""
+        self._wanted = key
+        self.result_wanted.emit()
+
+    def take_wanted(self, analysis_name: str) -> AnalysisKey | None:
+        """Return the analysis that is to be shown if it is of this kind; the wish is then met."""
+        if self._wanted is None or self._wanted.analysis_name != analysis_name:
+            return None
+        key, self._wanted = self._wanted, None
+        return key
 
     # ---- opening and saving
 

@@ -153,7 +153,7 @@ class AcqImage(AcqSaving, AcqMeasuring):
         plane = ArrayPlane.checked(data.shape, time_axis, position_axis, index)
         readings: tuple[CalibrationReading, ...] = ()
         if dt_s is not None or dx_um is not None:
-            found = (("line period", dt_s, "s"), ("pixel size", dx_um, "um"))
+            found = (("line period", dt_s, "s"), ("pixel size", dx_um, "µm"))
             detail = ", ".join(f"{what} {v:.6g} {u}" for what, v, u in found if v is not None)
             readings = (CalibrationReading(dt_s, dx_um, source, detail),)
         acq = cls.__new__(cls)

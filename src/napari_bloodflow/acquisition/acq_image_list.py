@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, overload
 
@@ -142,6 +143,20 @@ class AcqImageList:
     def files(self) -> tuple[ListedFile, ...]:
         """All entries in order, those that cannot be used too."""
         return self._files
+
+    def shuffled(self, seed: int) -> tuple[ListedFile, ...]:
+        """Return all entries in an order that only chance decides, for unbiased scoring.
+
+        The same seed gives the same order tomorrow and on another computer: it depends on the
+        names of files and their folders, not on where these are. Files that are added later take
+        places between the others and leave their order alone.
+
+        Parameters
+        ----------
+        seed : int
+            Which of the possible orders.
+        """
+        return tuple(sorted(self._files, key=lambda file: _drawn_lot(file.path, seed)))
 
     @property
     def warnings(self) -> tuple[ListWarning, ...]:
@@ -295,6 +310,11 @@ class AcqImageList:
     ) -> SaveReport:
         """Save every file that has unsaved changes, see :meth:`save_selected`."""
         return self.save_selected(self._files, progress=progress, is_cancelled=is_cancelled)
+
+
+def _drawn_lot(path: Path, seed: int) -> bytes:
+    name = f"{seed}/{'/'.join(path.parts[-2:])}"
+    return hashlib.sha256(name.encode("utf-8", "surrogateescape")).digest()
 
 
 def save_acquisitions(

@@ -78,7 +78,7 @@ def readings_disagree(readings: Iterable[CalibrationReading]) -> str:
     """
     clauses = []
     every = list(readings)
-    for name, unit, field in (("line period", "s", "dt_s"), ("pixel size", "um", "dx_um")):
+    for name, unit, field in (("line period", "s", "dt_s"), ("pixel size", "µm", "dx_um")):
         stated = [(getattr(r, field), r.source) for r in every if getattr(r, field) is not None]
         differing = [
             one for one in stated if not math.isclose(one[0], stated[0][0], rel_tol=_TOLERANCE)
@@ -203,7 +203,7 @@ def disagreement(first: Calibration, second: Calibration) -> str:
     clauses = []
     for name, unit, a, b in (
         ("line period", "s", first.dt_s, second.dt_s),
-        ("pixel size", "um", first.dx_um, second.dx_um),
+        ("pixel size", "µm", first.dx_um, second.dx_um),
     ):
         if not math.isclose(a, b, rel_tol=_TOLERANCE):
             clauses.append(
@@ -233,7 +233,7 @@ def doubts(calibration: Calibration, num_columns: int) -> tuple[str, ...]:
     dt_s, dx_um = calibration.dt_s, calibration.dx_um
     low, high = _DX_UM_RANGE
     if not low <= dx_um <= high:
-        found.append(f"a pixel of {dx_um:g} um is outside {low:g} to {high:g} um")
+        found.append(f"a pixel of {dx_um:g} µm is outside {low:g} to {high:g} µm")
     low, high = _DT_S_RANGE
     if not low <= dt_s <= high:
         found.append(f"a line of {dt_s:g} s is outside {low:g} to {high:g} s")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 from napari_bloodflow.acquisition.acq_image import AcqImage
 from napari_bloodflow.acquisition.file_search import ListWarning
@@ -14,9 +14,51 @@ from napari_bloodflow.errors import UnsupportedFileError
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from napari_bloodflow.analysis.base import Analysis, AnalysisKey
     from napari_bloodflow.calibration import Calibration
 
-__all__ = ["FileFacts", "ListedFile", "facts_of", "read_facts"]
+__all__ = ["FileFacts", "ListedFile", "ResultFacts", "RoiFacts", "facts_of", "read_facts"]
+
+ResultState = Literal["current", "stale", "problem", "none"]
+"""Whether a result fits its ROI and calibration; ``none`` where there are parameters only."""
+
+
+@dataclass(frozen=True, slots=True)
+class ResultFacts:
+    """What is known of one analysis of a file.
+
+    Parameters
+    ----------
+    key : AnalysisKey
+        Which.
+    state : {"current", "stale", "problem", "none"}
+        Whether its result can be used as it is.
+    reason : str
+        Why it is stale, or what is wrong; empty otherwise.
+    """
+
+    key: AnalysisKey
+    state: ResultState
+    reason: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class RoiFacts:
+    """What is known of one ROI of a file.
+
+    Parameters
+    ----------
+    roi_id : int
+        Which.
+    label : str
+        Its number, and its name if it has one.
+    results : tuple of ResultFacts
+        Its analyses in order of creation.
+    """
+
+    roi_id: int
+    label: str
+    results: tuple[ResultFacts, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,6 +81,8 @@ class FileFacts:
         Analyses whose result no longer fits, each with the reason.
     is_dirty : bool
         Whether something is not saved.
+    rois : tuple of RoiFacts
+        Its ROIs with their analyses.
     """
 
     row: Mapping[str, Any]
@@ -48,14 +92,16 @@ class FileFacts:
     problems: tuple[str, ...] = ()
     stale: tuple[str, ...] = ()
     is_dirty: bool = False
+    rois: tuple[RoiFacts, ...] = ()
 
 
 def facts_of(acq: AcqImage) -> FileFacts:
     """Return what is to be known of an open acquisition, as values that do not change."""
-    stale = tuple(
-        f"{analysis.key}: {'; '.join(reasons)}"
-        for analysis in acq.analysis_set
-        if (reasons := analysis.stale_reasons)
+    results = [_result_facts(analysis) for analysis in acq.analysis_set]
+    stale = tuple(f"{fact.key}: {fact.reason}" for fact in results if fact.state == "stale")
+    rois = tuple(
+        RoiFacts(roi.roi_id, roi.label, tuple(r for r in results if r.key.roi_id == roi.roi_id))
+        for roi in acq.rois
     )
     return FileFacts(
         acq.get_schema_row(),
@@ -65,7 +111,16 @@ def facts_of(acq: AcqImage) -> FileFacts:
         tuple(map(str, acq.problems)),
         stale,
         acq.is_dirty,
+        rois,
     )
+
+
+def _result_facts(analysis: Analysis) -> ResultFacts:
+    if reasons := analysis.stale_reasons:
+        return ResultFacts(analysis.key, "stale", "; ".join(reasons))
+    if problems := analysis.stored_problems:
+        return ResultFacts(analysis.key, "problem", "; ".join(what for _, what, _ in problems))
+    return ResultFacts(analysis.key, "current" if analysis.has_results else "none")
 
 
 def read_facts(path: str | Path) -> FileFacts | ListWarning:

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from napari_bloodflow.calibration import pretty_unit
 from napari_bloodflow.export.axes import line_at, new_axes, save_figure
 from napari_bloodflow.export.result_figures import (
     plot_diameter,
@@ -125,7 +126,7 @@ def plot_kymograph(acq: AcqImage, channel: int = 0, ax: Axes | None = None) -> A
             size = (box.num_rows * dt, box.num_columns * dx)
             ax.add_patch(Rectangle(corner, *size, fill=False, edgecolor="#e69f00", linewidth=1))
     ax.set_xlabel(f"Time ({calibration.time_unit})")
-    ax.set_ylabel(f"Position ({calibration.position_unit})")
+    ax.set_ylabel(f"Position ({pretty_unit(calibration.position_unit)})")
     return ax
 
 
@@ -165,7 +166,7 @@ def plot_accuracy(atlas: AccuracyAtlas, ax: Axes | None = None, *, tolerance: fl
     ax.set_xlabel("Speed (mm/s)")
     ax.set_ylabel("Error (%)")
     ax.set_title(
-        f"{atlas.dx_um:g} um/px, {atlas.dt_s * 1e3:g} ms/line, {atlas.n_px} px, "
+        f"{atlas.dx_um:g} µm/px, {atlas.dt_s * 1e3:g} ms/line, {atlas.n_px} px, "
         f"{atlas.window} lines, SNR {atlas.snr:g}",
         fontsize="medium",
     )

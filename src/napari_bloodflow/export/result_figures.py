@@ -9,6 +9,7 @@ import numpy as np
 from napari_bloodflow.analysis.heart_rate import velocity_spectrum
 from napari_bloodflow.analysis.sum_intensity import SumIntensity
 from napari_bloodflow.analysis.velocity_events import VelocityEvents
+from napari_bloodflow.calibration import pretty_unit
 from napari_bloodflow.export.axes import new_axes
 
 if TYPE_CHECKING:
@@ -94,7 +95,7 @@ def plot_velocity(
         if rejected.any():
             ax.plot(time[rejected], raw[rejected], ".", color="0.6", markersize=3, zorder=1)
     ax.set_xlabel(f"Time ({time_unit})")
-    ax.set_ylabel(f"Velocity ({velocity_unit})")
+    ax.set_ylabel(f"Velocity ({pretty_unit(velocity_unit)})")
     ax.margins(x=0)
     return ax
 
@@ -168,7 +169,7 @@ def plot_diameter(
             label="rejected",
         )
     ax.set_xlabel(f"Time ({'s' if unit == 'um' else 'lines'})")
-    ax.set_ylabel(f"Diameter ({unit})")
+    ax.set_ylabel(f"Diameter ({pretty_unit(unit)})")
     ax.margins(x=0)
     if len(ax.lines) > 1:
         _legend(ax)

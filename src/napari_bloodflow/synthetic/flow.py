@@ -101,7 +101,7 @@ def moving_streaks(
         snr=snr,
     )
     if not cell_width_um < cell_spacing_um:
-        raise ValueError(f"cells {cell_width_um} um wide cannot be {cell_spacing_um} um apart")
+        raise ValueError(f"cells {cell_width_um} µm wide cannot be {cell_spacing_um} µm apart")
     velocity = np.array(velocity_um_per_s, np.float64)
     if velocity.shape not in ((), (num_rows,)) or not np.isfinite(velocity).all():
         raise ValueError(

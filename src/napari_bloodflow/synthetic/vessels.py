@@ -85,8 +85,8 @@ def vessel_with_diameter_changes(
     right = (num_columns - 1 + diameter_um / dx_um) / 2 + change_px * 2 / 3
     if left.min() < 0 or right.max() > num_columns - 1 or (right <= left).any():
         raise ValueError(
-            f"a vessel of {diameter_um} um with these changes does not fit {num_columns} pixels of "
-            f"{dx_um} um"
+            f"a vessel of {diameter_um} µm with these changes does not fit {num_columns} pixels of "
+            f"{dx_um} µm"
         )
     background = 0.1
     photons = photons_for_snr(snr, 1.0 - background, 1.0)

@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from napari_bloodflow.calibration import pretty_unit
+
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
@@ -19,7 +21,6 @@ __all__ = [
     "VisibleTrace",
     "format_time",
     "format_value",
-    "pretty_unit",
     "visible_part",
 ]
 
@@ -316,11 +317,6 @@ def _lone(finite: NDArray[np.bool_]) -> NDArray[np.bool_]:
 
 def _axis_label(quantity: str, unit: str) -> str:
     return f"{quantity} ({pretty_unit(unit)})" if unit else quantity
-
-
-def pretty_unit(unit: str) -> str:
-    """Return a unit with a proper micro sign."""
-    return unit.replace("um", "µm")
 
 
 def format_value(value: float) -> str:

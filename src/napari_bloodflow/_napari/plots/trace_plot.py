@@ -31,9 +31,9 @@ from napari_bloodflow._napari.plots.plot_model import (
     Trace,
     format_time,
     format_value,
-    pretty_unit,
 )
 from napari_bloodflow._napari.plots.trace_item import PlotCanvas, TraceItem, make_canvas
+from napari_bloodflow.calibration import pretty_unit
 
 __all__ = ["EMPTY_TEXT", "TracePlot", "readable_color"]
 

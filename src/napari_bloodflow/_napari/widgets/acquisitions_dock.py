@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from qtpy.QtCore import QEvent, QSize, Qt, QTimer
+from qtpy.QtCore import QEvent, QSize, QTimer
 from qtpy.QtWidgets import (
     QCheckBox,
     QComboBox,
@@ -15,14 +15,18 @@ from qtpy.QtWidgets import (
     QSizePolicy,
     QVBoxLayout,
 )
+from superqt import QElidingLabel
 
 from napari_bloodflow._napari.close_guard import settle_unsaved
 from napari_bloodflow._napari.widgets.file_opener import FileOpener
-from napari_bloodflow._napari.widgets.file_table import FILTERS, FileTableModel, FileTableView
+from napari_bloodflow._napari.widgets.file_table import FILTERS, FileTableView
+from napari_bloodflow._napari.widgets.file_tree import FileTreeModel
 from napari_bloodflow._napari.widgets.list_loader import FileSaver, ListLoader
-from napari_bloodflow._napari.widgets.parts import Notice, push_button, text_label
+from napari_bloodflow._napari.widgets.parts import Notice, push_button
 from napari_bloodflow._napari.widgets.session_dock import SessionDock
+from napari_bloodflow._napari.widgets.shuffle_switch import ShuffleSwitch
 from napari_bloodflow._napari.widgets.source_bar import SourceBar, remember_source
+from napari_bloodflow._napari.workbench import show_dock_of
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -30,6 +34,7 @@ if TYPE_CHECKING:
     from napari.components import ViewerModel
     from qtpy.QtGui import QDragEnterEvent, QDropEvent
 
+    from napari_bloodflow._napari.widgets.file_rows import Branch
     from napari_bloodflow._napari.widgets.session_dock import Slots
     from napari_bloodflow.acquisition.acq_image import AcqImage
     from napari_bloodflow.acquisition.acq_image_list import AcqImageList, SaveReport
@@ -72,6 +77,7 @@ class AcquisitionsDock(SessionDock):
         self._workspace = self._session.workspace
         self._sources: list[Path] = []
         self._wanted: ListedFile | None = None
+        self._wanted_branch: tuple[ListedFile, Branch] | None = None
         self._is_about_file = False
         self._changed: set[int] = set()
         self._watches: dict[tuple[int, AcqImage], _Watch] = {}
@@ -118,7 +124,7 @@ class AcquisitionsDock(SessionDock):
         self._kind.setToolTip("Show only files of this kind")
         self._kind.addItems(list(FILTERS))
         self._kind.currentTextChanged.connect(self._on_filter)
-        self._model = FileTableModel(self._session.blinding, self)
+        self._model = FileTreeModel(self._session.blinding, self)
         self._model.accept_asked.connect(self._on_accept_asked)
         self._table = FileTableView(self._model, self)
         self._table.current_changed.connect(self._on_current_changed)
@@ -126,7 +132,8 @@ class AcquisitionsDock(SessionDock):
         self._columns = push_button(
             "Columns", "choose_columns", "Show and hide columns", self._on_columns, self
         )
-        self._count = text_label("file_count", self)
+        self._count = QElidingLabel(self)
+        self._count.setObjectName("file_count")
         self._message = Notice("list_message", "done", self)
         self._progress = QProgressBar(self)
         self._progress.setObjectName("list_progress")
@@ -144,6 +151,9 @@ class AcquisitionsDock(SessionDock):
             "The same files have the same numbers tomorrow, in an order unlike that of their names."
         )
         self._blind.clicked.connect(self._on_blind)
+        self._shuffle = ShuffleSwitch(self)
+        self._shuffle.changed.connect(self._on_shuffle)
+        self._table.resorted.connect(self._on_resorted)
         self._save_selected = push_button(
             "Save selected",
             "save_selected",
@@ -169,6 +179,7 @@ class AcquisitionsDock(SessionDock):
         status.addWidget(self._count, 1)
         status.addWidget(self._progress, 1)
         status.addWidget(self._cancel)
+        status.addWidget(self._shuffle)
         actions = QHBoxLayout()
         actions.addWidget(self._blind)
         actions.addStretch(1)
@@ -236,6 +247,8 @@ class AcquisitionsDock(SessionDock):
 
     def _on_files_changed(self) -> None:
         self._model.set_files(self._workspace.files)
+        if self._shuffle.is_on:
+            self._on_shuffle()
         self._follow_active()
         self._on_layers_changed()
 
@@ -333,7 +346,7 @@ class AcquisitionsDock(SessionDock):
         if len(self._sources) == 1 and (source.is_dir() or source.suffix.lower() == ".csv"):
             remember_source(source)
         self._progress.setRange(0, max(1, len(acqs.files)))
-        first = next((file for file in acqs.files if file.warning is None), None)
+        first = next((file for file in self._table.files if file.warning is None), None)
         if self._session.active is None and first is not None:
             self._table.follow(first)
             self._wanted = first
@@ -362,8 +375,9 @@ class AcquisitionsDock(SessionDock):
 
     # ---- browsing
 
-    def _on_current_changed(self, file: ListedFile) -> None:
+    def _on_current_changed(self, file: ListedFile, branch: Branch | None) -> None:
         self._wanted = file
+        self._wanted_branch = None if branch is None else (file, branch)
         self._showing.start()
 
     def _show_wanted(self) -> None:
@@ -380,9 +394,23 @@ class AcquisitionsDock(SessionDock):
             self._say(f"{blinding.label(file.path)}: {reason}", "error")
             self._is_about_file = True
             self._model.refresh_rows([self._model.files.index(file)])
-        else:
-            if self._is_about_file:
-                self._say("")
+            return
+        if self._is_about_file:
+            self._say("")
+        if self._wanted_branch is not None and self._wanted_branch[0] is file:
+            self._go_to(self._wanted_branch[1])
+
+    def _go_to(self, branch: Branch) -> None:
+        """Select a ROI of the file that is shown, and bring the dock of an analysis forward."""
+        self._wanted_branch = None
+        active = self._session.active
+        if active is None or branch.roi_id not in active.acq.rois:
+            return
+        if active.sync is not None:
+            active.sync.select([branch.roi_id])
+        if branch.key is not None:
+            self._workspace.want_result(branch.key)
+            show_dock_of(self._session.viewer, branch.key.analysis_name)
 
     def _on_picked(self) -> None:
         self._workspace.select(self._table.selected_files)
@@ -402,9 +430,26 @@ class AcquisitionsDock(SessionDock):
 
     def _on_blind(self, is_on: bool) -> None:
         self._session.blinding.is_on = is_on
-        if is_on:
+        if is_on and not self._shuffle.is_on:
             # In the order of their names, the files would tell which is which.
-            self._table.sortByColumn(1, Qt.SortOrder.AscendingOrder)
+            self._table.sort_by_name()
+
+    def _on_shuffle(self) -> None:
+        acqs = self._workspace.acqs
+        if self._shuffle.is_on and acqs is not None:
+            self._table.shuffle(acqs.shuffled(self._shuffle.seed))
+            return
+        self._table.shuffle(())
+        if self._session.blinding.is_on:
+            self._table.sort_by_name()
+        else:
+            self._table.sort_as_listed()
+
+    def _on_resorted(self) -> None:
+        """Let go of the shuffled order when the user sorts by something else."""
+        if self._shuffle.is_on and not self._table.is_shuffled:
+            self._shuffle.switch_off()
+            self._table.shuffle(())
 
     # ---- saving
 

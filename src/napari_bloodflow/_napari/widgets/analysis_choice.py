@@ -165,6 +165,14 @@ class AnalysisChoice(QWidget):
         if rectangles:
             self._wanted_roi = rectangles[0]
 
+    def choose(self, key: AnalysisKey) -> None:
+        """Choose a channel and a ROI of the acquisition that is shown, without a signal."""
+        for combo, value in ((self._channel, key.channel), (self._roi, key.roi_id)):
+            with QSignalBlocker(combo):
+                if (index := combo.findData(value)) >= 0:
+                    combo.setCurrentIndex(index)
+        self._wanted_roi = self._roi.currentData()
+
     # ---- showing the model
 
     def refresh(self, acq: AcqImage | None, is_running: bool) -> None:

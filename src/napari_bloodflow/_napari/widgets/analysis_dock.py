@@ -274,6 +274,7 @@ class AnalysisDock(SessionDock):
             (self._session.viewer.events.theme, self._on_theme),
             (self._session.zoom_settled, self._overlay.refresh_layout),
             (self._session.layout_changed, self._overlay.refresh_layout),
+            (self._session.workspace.result_wanted, self._on_result_wanted),
         )
 
     def _slots_of(self, shown: ShownAcquisition) -> Slots:
@@ -291,8 +292,16 @@ class AnalysisDock(SessionDock):
         self._on_theme()
         super()._on_shown()
         self._link.bind()
+        self._on_result_wanted()
 
     # ---- what others did
+
+    def _on_result_wanted(self) -> None:
+        key = self._session.workspace.take_wanted(self.spec.analysis_type.analysis_name)
+        if key is not None:
+            self._choice.refresh(self._session.acq, self._runner.is_running)
+            self._choice.choose(key)
+            self._refresh_now()
 
     def _on_theme(self) -> None:
         self._plot.set_theme(self._session.viewer.theme)

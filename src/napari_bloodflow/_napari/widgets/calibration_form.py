@@ -51,7 +51,7 @@ class CalibrationForm(Section):
         self._choice.chosen.connect(self._on_chosen)
         self._dt_ms = StepBox("metadata_dt_ms", "ms/line", 1e6, self)
         self._dt_ms.setToolTip("Time from one line to the next, in milliseconds")
-        self._dx_um = StepBox("metadata_dx_um", "um/px", 1e4, self)
+        self._dx_um = StepBox("metadata_dx_um", "µm/px", 1e4, self)
         self._dx_um.setToolTip("Distance from one pixel of the line to the next, in micrometres")
         self._effect = Notice("calibration_effect", "alert", self)
         self._apply = push_button(

@@ -37,11 +37,11 @@ _SOURCES = {
 
 
 def describe_calibration(calibration: Calibration) -> str:
-    """Return steps and source in words, ``"1.5 ms/line,  0.3 um/px  (from ImageJ)"``."""
+    """Return steps and source in words, ``"1.5 ms/line,  0.3 µm/px  (from ImageJ)"``."""
     if not calibration.is_known:
         return _NOT_KNOWN
     source = _SOURCES.get(calibration.source, f"from {calibration.source}")
-    return f"{calibration.dt_s * 1e3:.6g} ms/line,  {calibration.dx_um:.6g} um/px  ({source})"
+    return f"{calibration.dt_s * 1e3:.6g} ms/line,  {calibration.dx_um:.6g} µm/px  ({source})"
 
 
 class StepBox(QDoubleSpinBox):
@@ -133,7 +133,7 @@ class CalibrationChoice(QWidget):
         )
         for button, choice in zip(self._buttons, choices, strict=False):
             source = _SOURCES.get(choice.source, f"from {choice.source}")
-            button.setText(f"{choice.dt_s * 1e3:.6g} ms/line, {choice.dx_um:.6g} um/px ({source})")
+            button.setText(f"{choice.dt_s * 1e3:.6g} ms/line, {choice.dx_um:.6g} µm/px ({source})")
         self.setVisible(bool(choices))
 
     def _on_first(self) -> None:
@@ -176,7 +176,7 @@ class CalibrationPanel(Section):
         self._form.setObjectName("calibration_form")
         self._dt_ms = StepBox("dt_ms", "ms/line", 1e6, self._form)
         self._dt_ms.setToolTip("Time from one line to the next, in milliseconds")
-        self._dx_um = StepBox("dx_um", "um/px", 1e4, self._form)
+        self._dx_um = StepBox("dx_um", "µm/px", 1e4, self._form)
         self._dx_um.setToolTip("Distance from one pixel of the line to the next, in micrometres")
         self._hint = text_label("calibration_hint", self._form, wraps=True)
         self._apply = push_button(
@@ -316,7 +316,7 @@ def _describe_unknown(acq: AcqImage) -> str:
     if dt_s is not None:
         return f"{_NOT_KNOWN} The file gives {dt_s * 1e3:.6g} ms/line, but no pixel size."
     if dx_um is not None:
-        return f"{_NOT_KNOWN} The file gives {dx_um:.6g} um/px, but no line period."
+        return f"{_NOT_KNOWN} The file gives {dx_um:.6g} µm/px, but no line period."
     if acq.axes_swapped and acq.images.readings_in_file:
         return f"{_NOT_KNOWN} What the file says is of its axes before they were swapped."
     return f"{_NOT_KNOWN} The file does not say how long a line takes and how large a pixel is."

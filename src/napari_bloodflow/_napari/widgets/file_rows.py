@@ -14,12 +14,32 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from napari_bloodflow._napari.blinding import Blinding
-    from napari_bloodflow.acquisition.listed_file import ListedFile
+    from napari_bloodflow.acquisition.listed_file import ListedFile, ResultFacts, RoiFacts
+    from napari_bloodflow.analysis.base import AnalysisKey
 
-__all__ = ["COLUMNS", "FileColumn", "FileRow", "FileState", "file_row", "sort_key"]
+__all__ = [
+    "COLUMNS",
+    "Branch",
+    "BranchState",
+    "FileColumn",
+    "FileRow",
+    "FileState",
+    "file_row",
+    "sort_key",
+]
 
 FileState = Literal["unread", "bad", "unsaved", "stale", "problem", "fine"]
 """What is to be said first of a file; ``unread`` until it was looked into."""
+
+BranchState = Literal["current", "stale", "problem", "none"]
+"""What is to be said first of a result, or of the results of a ROI."""
+
+_STATE_TIPS = {
+    "current": "fits its ROI and calibration",
+    "none": "not measured yet",
+}
+
+_BADNESS: tuple[BranchState, ...] = ("none", "current", "stale", "problem")
 
 _REVEALING = frozenset({"path", "parent", "grandparent", "condition", "genotype"})
 
@@ -52,6 +72,7 @@ def _of_schema(name: str, tip: str = "", *, is_shown: bool = False) -> FileColum
 
 COLUMNS = (
     FileColumn("state", "", "● unsaved, ◐ stale results, ⚠ problems, ✕ cannot be opened", True),
+    FileColumn("order", "Order", "Place in the shuffled order"),
     _of_schema("name", is_shown=True),
     _of_schema(
         "accept",
@@ -78,6 +99,40 @@ COLUMNS = (
 
 
 @dataclass(frozen=True, slots=True)
+class Branch:
+    """What the table shows below a file: of a ROI, or below that of an analysis.
+
+    Parameters
+    ----------
+    state : {"current", "stale", "problem", "none"}
+        Of the analysis, or the worst of the ROI.
+    name : str
+        What it is called.
+    results : str
+        Of a ROI, what was measured; of an analysis, its state in a word.
+    num_stale : int
+        Results that no longer fit.
+    tip : str
+        All there is to say.
+    roi_id : int
+        Which ROI.
+    key : AnalysisKey or None
+        Which analysis; None for a ROI.
+    leaves : tuple of Branch
+        The analyses of a ROI.
+    """
+
+    state: BranchState
+    name: str
+    results: str
+    num_stale: int
+    tip: str
+    roi_id: int
+    key: AnalysisKey | None = None
+    leaves: tuple[Branch, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
 class FileRow:
     """What the table shows of one file.
 
@@ -91,21 +146,25 @@ class FileRow:
         All there is to say, for the tool tip.
     is_blinded : bool
         Whether names are hidden.
+    branches : tuple of Branch
+        Its ROIs.
     """
 
     state: FileState
     values: Mapping[str, Any]
     tip: str
     is_blinded: bool
+    branches: tuple[Branch, ...] = ()
 
     @property
     def search_text(self) -> str:
         """What the filter looks into."""
-        return "\n".join(str(value) for value in self.values.values() if value is not None)
+        texts = (str(value) for value in self.values.values() if value is not None)
+        return "\n".join((*texts, *(branch.name for branch in self.branches)))
 
 
-def file_row(file: ListedFile, blinding: Blinding) -> FileRow:
-    """Return what is known of a file, without opening it."""
+def file_row(file: ListedFile, blinding: Blinding, order: int | None = None) -> FileRow:
+    """Return what is known of a file, without opening it, with its place in a shuffled order."""
     facts = file.facts
     values = dict(facts.row) if facts is not None else file.get_schema_row()
     measured = _measured(facts.tree) if facts is not None else {}
@@ -113,6 +172,7 @@ def file_row(file: ListedFile, blinding: Blinding) -> FileRow:
     values["num_stale"] = len(facts.stale) if facts is not None else None
     values["num_problems"] = len(facts.problems) if facts is not None else None
     values["name"] = blinding.label(file.path)
+    values["order"] = order
     if blinding.is_on:
         values.update(dict.fromkeys(_REVEALING, HIDDEN))
     lines = [values["name"] if blinding.is_on else str(file.path)]
@@ -133,7 +193,41 @@ def file_row(file: ListedFile, blinding: Blinding) -> FileRow:
             lines.append("⚠ Problems, which may tell its name")
         else:
             lines += [f"⚠ {text}" for text in facts.problems[:5]]
-    return FileRow(state, values, "\n".join(lines), blinding.is_on)
+    branches: tuple[Branch, ...] = ()
+    if facts is not None:
+        has_channels = facts.row["num_channels"] != 1
+        branches = tuple(_roi_branch(roi, has_channels) for roi in facts.rois)
+    return FileRow(state, values, "\n".join(lines), blinding.is_on, branches)
+
+
+def _roi_branch(roi: RoiFacts, has_channels: bool) -> Branch:
+    leaves = tuple(_result_branch(result, has_channels) for result in roi.results)
+    states: list[BranchState] = [leaf.state for leaf in leaves]
+    worst: BranchState = max(("none", *states), key=_BADNESS.index)
+    return Branch(
+        worst,
+        f"ROI {roi.label}",
+        ", ".join(leaf.name for leaf in leaves),
+        states.count("stale"),
+        "\n".join((f"ROI {roi.label}", *(leaf.tip for leaf in leaves))),
+        roi.roi_id,
+        leaves=leaves,
+    )
+
+
+def _result_branch(result: ResultFacts, has_channels: bool) -> Branch:
+    name = short_name(result.key.analysis_name)
+    name += f" (channel {result.key.channel})" if has_channels else ""
+    word = "not measured" if result.state == "none" else result.state
+    return Branch(
+        result.state,
+        name,
+        word,
+        int(result.state == "stale"),
+        f"{name}: {word}, {_STATE_TIPS.get(result.state, result.reason)}",
+        result.key.roi_id,
+        result.key,
+    )
 
 
 def _measured(tree: Sequence[Mapping[str, Any]]) -> dict[str, list[str]]:

@@ -1,29 +1,31 @@
-"""The table of files: a Qt model, its sorting and filtering, and its view."""
+"""The table of files as seen: its sorting and filtering, its keys and its menus."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
 from qtpy.QtCore import (
-    QAbstractTableModel,
     QItemSelectionModel,
     QModelIndex,
+    QSize,
     QSortFilterProxyModel,
     Qt,
     Signal,
 )
-from qtpy.QtGui import QPainter, QPalette
+from qtpy.QtGui import QGuiApplication, QKeySequence, QPainter, QPalette
 from qtpy.QtWidgets import (
     QAbstractItemView,
     QHeaderView,
     QMenu,
     QStyledItemDelegate,
     QStyleOptionViewItem,
-    QTableView,
+    QTreeView,
     QWidget,
 )
 
-from napari_bloodflow._napari.widgets.file_rows import COLUMNS, FileRow, file_row, sort_key
+from napari_bloodflow._napari.widgets.file_manager import show_in_file_manager
+from napari_bloodflow._napari.widgets.file_rows import COLUMNS
+from napari_bloodflow._napari.widgets.file_tree import ALERT_ROLE, SORT_ROLE, FileTreeModel
 from napari_bloodflow._napari.widgets.parts import alert_text_color
 
 if TYPE_CHECKING:
@@ -32,22 +34,16 @@ if TYPE_CHECKING:
     from qtpy.QtCore import QPoint
     from qtpy.QtGui import QKeyEvent, QPaintEvent
 
-    from napari_bloodflow._napari.blinding import Blinding
+    from napari_bloodflow._napari.widgets.file_rows import Branch
     from napari_bloodflow.acquisition.listed_file import ListedFile
 
-__all__ = ["FILTERS", "FileTableModel", "FileTableView", "FilteredFiles"]
+__all__ = ["FILTERS", "FileTableView", "FilteredFiles"]
 
 _NAMES = [column.name for column in COLUMNS]
-_STATE, _NAME, _ACCEPT = (_NAMES.index(name) for name in ("state", "name", "accept"))
-_GLYPHS = {"unread": "…", "bad": "✕", "unsaved": "●", "stale": "◐", "problem": "⚠", "fine": ""}
-_STATES = list(_GLYPHS)
-_NUMBERS = frozenset({"num_rois", "num_stale", "num_problems", "num_channels"})
+_STATE, _ORDER, _NAME = (_NAMES.index(name) for name in ("state", "order", "name"))
 _EMPTY = "Drop a folder, kymographs or a\nCSV table of paths here."
 _Role = Qt.ItemDataRole
 _ROOT = QModelIndex()
-
-SORT_ROLE = int(_Role.UserRole) + 1
-ALERT_ROLE = int(_Role.UserRole) + 2
 
 FILTERS = {
     "All files": lambda row: True,
@@ -64,149 +60,18 @@ FILTERS = {
 """Which rows are shown, by the name of the choice."""
 
 
-class FileTableModel(QAbstractTableModel):
-    """Rows of files in the order of their list.
-
-    Parameters
-    ----------
-    blinding : Blinding
-        What files are called.
-    parent : QWidget, optional
-        Its parent.
-
-    Attributes
-    ----------
-    accept_asked : Signal
-        Emitted with a file and the mark that the user gave it.
-    """
-
-    accept_asked = Signal(object, bool)
-
-    def __init__(self, blinding: Blinding, parent: QWidget | None = None) -> None:
-        super().__init__(parent)
-        self._blinding = blinding
-        self._files: tuple[ListedFile, ...] = ()
-        self._rows: list[FileRow] = []
-
-    @property
-    def files(self) -> tuple[ListedFile, ...]:
-        """The files, row by row."""
-        return self._files
-
-    @property
-    def rows(self) -> Sequence[FileRow]:
-        """What is shown of them."""
-        return self._rows
-
-    def set_files(self, files: Sequence[ListedFile]) -> None:
-        """Show another list."""
-        self.beginResetModel()
-        self._files = tuple(files)
-        self._rows = [file_row(file, self._blinding) for file in self._files]
-        self.endResetModel()
-
-    def refresh_rows(self, numbers: Iterable[int]) -> None:
-        """Show the present state of some files; only what differs is announced."""
-        for number in numbers:
-            row = file_row(self._files[number], self._blinding)
-            if row != self._rows[number]:
-                self._rows[number] = row
-                last = len(COLUMNS) - 1
-                self.dataChanged.emit(self.index(number, 0), self.index(number, last))
-
-    def refresh_loaded(self) -> None:
-        """Show which files were opened or let go of."""
-        self.refresh_rows(
-            number
-            for number, (file, row) in enumerate(zip(self._files, self._rows, strict=True))
-            if (file.acq is not None) != bool(row.values["loaded"])
-        )
-
-    def rowCount(self, parent: QModelIndex = _ROOT) -> int:
-        """Return the number of files."""
-        return 0 if parent.isValid() else len(self._rows)
-
-    def columnCount(self, parent: QModelIndex = _ROOT) -> int:
-        """Return the number of columns."""
-        return 0 if parent.isValid() else len(COLUMNS)
-
-    def data(self, index: QModelIndex, role: int = _Role.DisplayRole) -> Any:
-        """Return what a cell shows."""
-        if not index.isValid():
-            return None
-        row, name = self._rows[index.row()], _NAMES[index.column()]
-        if role == _Role.ToolTipRole:
-            return row.tip
-        if name == "state":
-            if role == SORT_ROLE:
-                return _STATES.index(row.state)
-            if role == ALERT_ROLE:
-                return row.state not in ("fine", "unread")
-            if role == _Role.AccessibleTextRole:
-                return row.state
-            return _GLYPHS[row.state] if role == _Role.DisplayRole else None
-        value = row.values[name]
-        if role == SORT_ROLE:
-            return sort_key(value)
-        if name == "accept":
-            if role == _Role.CheckStateRole and value is not None:
-                return Qt.CheckState.Checked if value else Qt.CheckState.Unchecked
-            return None
-        if role == ALERT_ROLE:
-            return row.state == "bad" or (name in ("num_stale", "num_problems") and bool(value))
-        if role == _Role.TextAlignmentRole and name in _NUMBERS:
-            return Qt.AlignmentFlag.AlignRight | Qt.AlignmentFlag.AlignVCenter
-        if role == _Role.DisplayRole:
-            return _shown(value)
-        return None
-
-    def headerData(
-        self, section: int, orientation: Qt.Orientation, role: int = _Role.DisplayRole
-    ) -> Any:
-        """Return a heading."""
-        if orientation != Qt.Orientation.Horizontal:
-            return None
-        if role == _Role.DisplayRole:
-            return COLUMNS[section].title
-        if role == _Role.TextAlignmentRole and _NAMES[section] in _NUMBERS:
-            return Qt.AlignmentFlag.AlignRight | Qt.AlignmentFlag.AlignVCenter
-        return COLUMNS[section].tip or None if role == _Role.ToolTipRole else None
-
-    def flags(self, index: QModelIndex) -> Qt.ItemFlag:
-        """Let the mark be changed."""
-        flags = super().flags(index)
-        is_mark = index.column() == _ACCEPT and index.isValid()
-        if is_mark and self._rows[index.row()].values["accept"] is not None:
-            return flags | Qt.ItemFlag.ItemIsUserCheckable
-        return flags
-
-    def setData(self, index: QModelIndex, value: Any, role: int = _Role.EditRole) -> bool:
-        """Ask for another mark; the cell shows it once the file has it."""
-        if role != _Role.CheckStateRole or index.column() != _ACCEPT:
-            return False
-        is_accepted = Qt.CheckState(value) == Qt.CheckState.Checked
-        self.accept_asked.emit(self._files[index.row()], is_accepted)
-        return True
-
-
-def _shown(value: Any) -> str:
-    if isinstance(value, bool):
-        return "yes" if value else "no"
-    return "" if value is None or value == 0 else str(value)
-
-
 class FilteredFiles(QSortFilterProxyModel):
-    """Sorts and filters the rows of a :class:`FileTableModel`.
+    """Sorts and filters the rows of a :class:`FileTreeModel`.
 
     Parameters
     ----------
-    source : FileTableModel
+    source : FileTreeModel
         The rows.
     parent : QWidget, optional
         Its parent.
     """
 
-    def __init__(self, source: FileTableModel, parent: QWidget | None = None) -> None:
+    def __init__(self, source: FileTreeModel, parent: QWidget | None = None) -> None:
         super().__init__(parent)
         self._source = source
         self._words: tuple[str, ...] = ()
@@ -216,11 +81,24 @@ class FilteredFiles(QSortFilterProxyModel):
 
     def set_filter(self, text: str, kind: str) -> None:
         """Show the rows in which every word of a text occurs, and that are of a kind."""
-        self._words, self._kind = tuple(text.casefold().split()), kind
-        self.invalidateFilter()
+        words = tuple(text.casefold().split())
+        if not hasattr(self, "endFilterChange"):  # Qt before 6.10
+            self._words, self._kind = words, kind
+            self.invalidateFilter()
+            return
+        self.beginFilterChange()
+        self._words, self._kind = words, kind
+        self.endFilterChange(QSortFilterProxyModel.Direction.Rows)
+
+    def sort(self, column: int, order: Qt.SortOrder = Qt.SortOrder.AscendingOrder) -> None:
+        """Sort the files by a column; what is below them stays as it is."""
+        self._source.is_descending = order == Qt.SortOrder.DescendingOrder
+        super().sort(column, order)
 
     def filterAcceptsRow(self, source_row: int, source_parent: QModelIndex) -> bool:
         """Tell whether a row is shown."""
+        if source_parent.isValid():
+            return True
         row = self._source.rows[source_row]
         if not FILTERS[self._kind](row):
             return False
@@ -228,8 +106,12 @@ class FilteredFiles(QSortFilterProxyModel):
         return all(word in text for word in self._words)
 
 
-class _AlertDelegate(QStyledItemDelegate):
+class _RowDelegate(QStyledItemDelegate):
     """Draws what needs attention in a colour that stands out on the background of the theme."""
+
+    def __init__(self, view: QTreeView) -> None:
+        super().__init__(view)
+        self._view = view
 
     def initStyleOption(self, option: QStyleOptionViewItem | None, index: QModelIndex) -> None:
         super().initStyleOption(option, index)
@@ -237,13 +119,47 @@ class _AlertDelegate(QStyledItemDelegate):
             text = option.palette.color(QPalette.ColorRole.Text)
             option.palette.setColor(QPalette.ColorRole.Text, alert_text_color(text))
 
+    def sizeHint(self, option: QStyleOptionViewItem, index: QModelIndex) -> QSize:
+        """Return a height that is easy to hit."""
+        return QSize(super().sizeHint(option, index).width(), option.fontMetrics.height() + 8)
 
-class FileTableView(QTableView):
+    def paint(
+        self, painter: QPainter | None, option: QStyleOptionViewItem, index: QModelIndex
+    ) -> None:
+        """Let names of ROIs and analyses reach over the empty cells beside them."""
+        if index.parent().isValid() and index.column() >= _NAME:
+            if index.column() == _NAME:
+                option = QStyleOptionViewItem(option)
+                option.rect.setWidth(option.rect.width() + self._room_beside(index))
+            elif self._is_covered(index):
+                return
+        super().paint(painter, option, index)
+
+    def _room_beside(self, index: QModelIndex) -> int:
+        """Return the width of the empty cells to the right, in pixels."""
+        width = 0
+        for column in range(index.column() + 1, len(COLUMNS)):
+            if self._view.isColumnHidden(column):
+                continue
+            if index.siblingAtColumn(column).data():
+                break
+            width += self._view.columnWidth(column)
+        return width
+
+    def _is_covered(self, index: QModelIndex) -> bool:
+        """Tell whether all cells from the name to this one are empty."""
+        columns = range(_NAME + 1, index.column() + 1)
+        return not any(
+            index.siblingAtColumn(n).data() for n in columns if not self._view.isColumnHidden(n)
+        )
+
+
+class FileTableView(QTreeView):
     """The table as seen: arrow keys go from file to file, the space bar accepts and rejects.
 
     Parameters
     ----------
-    model : FileTableModel
+    model : FileTreeModel
         Its rows.
     parent : QWidget, optional
         Its parent.
@@ -251,19 +167,25 @@ class FileTableView(QTableView):
     Attributes
     ----------
     current_changed : Signal
-        Emitted with the file that the user went to.
+        Emitted with the file that the user went to, and the :class:`Branch` below it or None.
     picked : Signal
         Emitted when the user selected other rows.
+    resorted : Signal
+        Emitted after the rows were sorted by another column.
     """
 
-    current_changed = Signal(object)
+    current_changed = Signal(object, object)
     picked = Signal()
+    resorted = Signal()
 
-    def __init__(self, model: FileTableModel, parent: QWidget | None = None) -> None:
+    def __init__(self, model: FileTreeModel, parent: QWidget | None = None) -> None:
         super().__init__(parent)
         self.setObjectName("file_table")
         self.setAccessibleName("Files")
-        self.setAccessibleDescription("Arrow keys show files, Space accepts or rejects")
+        self.setAccessibleDescription(
+            "Up and down show files, right and left show and hide their ROIs and results,"
+            " Space accepts or rejects"
+        )
         self._rows = model
         self._is_following = False
         self.filtered = FilteredFiles(model, self)
@@ -273,30 +195,31 @@ class FileTableView(QTableView):
         self.setSelectionBehavior(QAbstractItemView.SelectionBehavior.SelectRows)
         self.setSelectionMode(QAbstractItemView.SelectionMode.ExtendedSelection)
         self.setTextElideMode(Qt.TextElideMode.ElideMiddle)
-        self.setWordWrap(False)
-        self.setShowGrid(False)
-        self.setTabKeyNavigation(False)
-        self.setItemDelegate(_AlertDelegate(self))
+        self.setUniformRowHeights(True)
+        self.setIndentation(12)
+        self.setItemDelegate(_RowDelegate(self))
         self.setMinimumHeight(120)
-        self._set_up_headers()
+        self.setContextMenuPolicy(Qt.ContextMenuPolicy.CustomContextMenu)
+        self.customContextMenuRequested.connect(self._on_row_menu)
+        self._set_up_header()
         self._selection.currentRowChanged.connect(self._on_current_changed)
         self._selection.selectionChanged.connect(self._on_selection_changed)
+        self.expanded.connect(self._on_expanded)
 
-    def _set_up_headers(self) -> None:
-        vertical = QHeaderView(Qt.Orientation.Vertical, self)
-        self.setVerticalHeader(vertical)
-        vertical.hide()
-        vertical.setDefaultSectionSize(self.fontMetrics().height() + 8)
+    def _set_up_header(self) -> None:
         header = QHeaderView(Qt.Orientation.Horizontal, self)
-        self.setHorizontalHeader(header)
+        self.setHeader(header)
         header.setSectionsClickable(True)
         header.setHighlightSections(False)
+        header.setStretchLastSection(False)
         header.setMinimumSectionSize(20)
         header.setDefaultAlignment(Qt.AlignmentFlag.AlignLeft | Qt.AlignmentFlag.AlignVCenter)
         header.setContextMenuPolicy(Qt.ContextMenuPolicy.CustomContextMenu)
         header.customContextMenuRequested.connect(self._on_header_menu)
         self._header = header
-        narrow = {"state": 22, "accept": 52, "num_rois": 42, "num_stale": 42, "num_problems": 64}
+        self.setTreePosition(_NAME)
+        narrow = {"state": 22, "order": 44, "accept": 52, "num_rois": 42, "num_stale": 42}
+        narrow["num_problems"] = 64
         for number, column in enumerate(COLUMNS):
             self.setColumnWidth(number, narrow.get(column.name, 90))
             self.setColumnHidden(number, not column.is_shown)
@@ -304,13 +227,41 @@ class FileTableView(QTableView):
         # The order of the list until the user clicks on a heading.
         header.setSortIndicator(-1, Qt.SortOrder.AscendingOrder)
         self.setSortingEnabled(True)
+        header.sortIndicatorChanged.connect(self._on_sorted)
+
+    # ---- order
+
+    def _on_sorted(self) -> None:
+        self.resorted.emit()
+
+    def sort_by_name(self) -> None:
+        """Sort the files by what they are called."""
+        self.sortByColumn(_NAME, Qt.SortOrder.AscendingOrder)
+
+    def sort_as_listed(self) -> None:
+        """Show the files in the order of their list."""
+        self.sortByColumn(-1, Qt.SortOrder.AscendingOrder)
+
+    def shuffle(self, files: Sequence[ListedFile]) -> None:
+        """Show the files in another order, with their places in it; without files, as before."""
+        self._rows.set_order(files)
+        self.setColumnHidden(_ORDER, not files)
+        if files:
+            self.sortByColumn(_ORDER, Qt.SortOrder.AscendingOrder)
+
+    @property
+    def is_shuffled(self) -> bool:
+        """Whether the files are sorted by their places in a shuffled order."""
+        return self._header.sortIndicatorSection() == _ORDER
+
+    # ---- menus
 
     def make_column_menu(self) -> QMenu:
         """Return a menu that shows and hides columns."""
         menu = QMenu(self)
         menu.setObjectName("column_menu")
         for number, column in enumerate(COLUMNS):
-            if number in (_STATE, _NAME):
+            if number in (_STATE, _ORDER, _NAME):
                 continue
             action = menu.addAction(column.title)
             assert action is not None
@@ -327,6 +278,58 @@ class FileTableView(QTableView):
     def _on_header_menu(self, place: QPoint) -> None:
         self.make_column_menu().popup(self._header.mapToGlobal(place))
 
+    def make_row_menu(self) -> QMenu:
+        """Return a menu of what can be done with the table and the current file."""
+        menu = QMenu(self)
+        menu.setObjectName("row_menu")
+        has_file = self.currentIndex().isValid()
+        # Either would tell the name of the file.
+        can_tell = has_file and not self._rows.is_blinded
+        for text, call, is_enabled in (
+            ("Expand all", self.expandAll, True),
+            ("Collapse all", self.collapseAll, True),
+            ("", None, True),
+            ("Copy selected rows", self._copy_selected, has_file),
+            ("Copy table", self._copy_all, bool(self.filtered.rowCount())),
+            ("Copy path", self._copy_path, can_tell),
+            ("", None, True),
+            ("Show in file manager", self._on_reveal, can_tell),
+        ):
+            if call is None:
+                menu.addSeparator()
+                continue
+            action = menu.addAction(text)
+            assert action is not None
+            action.triggered.connect(call)
+            action.setEnabled(is_enabled)
+        return menu
+
+    def _on_row_menu(self, place: QPoint) -> None:
+        viewport = self.viewport()
+        if viewport is not None:
+            self.make_row_menu().popup(viewport.mapToGlobal(place))
+
+    def _on_reveal(self) -> None:
+        show_in_file_manager(self._file_at(self.currentIndex()).path)
+
+    def _copy_path(self) -> None:
+        _to_clipboard(str(self._file_at(self.currentIndex()).path))
+
+    def _copy_selected(self) -> None:
+        self._copy(sorted({self._top(index).row() for index in self._selection.selectedRows()}))
+
+    def _copy_all(self) -> None:
+        self._copy(range(self.filtered.rowCount()))
+
+    def _copy(self, rows: Iterable[int]) -> None:
+        """Copy rows of files as they are shown, with headings, for a spreadsheet."""
+        columns = [n for n in range(len(COLUMNS)) if not self.isColumnHidden(n) and n != _STATE]
+        lines = ["\t".join(COLUMNS[n].title for n in columns)]
+        for row in rows:
+            cells = (self.filtered.index(row, n) for n in columns)
+            lines.append("\t".join(map(_copied, cells)))
+        _to_clipboard("\n".join(lines) + "\n")
+
     @property
     def shown_columns(self) -> list[str]:
         """Names of the columns that are shown."""
@@ -341,13 +344,25 @@ class FileTableView(QTableView):
     # ---- which files
 
     @property
+    def files(self) -> tuple[ListedFile, ...]:
+        """Files that are shown, from top to bottom."""
+        count = self.filtered.rowCount()
+        return tuple(self._file_at(self.filtered.index(row, 0)) for row in range(count))
+
+    @property
     def selected_files(self) -> tuple[ListedFile, ...]:
         """Files of the selected rows, from top to bottom."""
-        indices = sorted(self._selection.selectedRows(), key=lambda index: index.row())
-        return tuple(self._file_at(index) for index in indices)
+        rows = sorted({self._top(index).row() for index in self._selection.selectedRows()})
+        return tuple(self._file_at(self.filtered.index(row, 0)) for row in rows)
+
+    def _top(self, index: QModelIndex) -> QModelIndex:
+        """Return the index of the file that an index is of, or is below."""
+        while index.parent().isValid():
+            index = index.parent()
+        return index
 
     def _file_at(self, index: QModelIndex) -> ListedFile:
-        return self._rows.files[self.filtered.mapToSource(index).row()]
+        return self._rows.file_at(self.filtered.mapToSource(index))
 
     def follow(self, file: ListedFile | None) -> None:
         """Select the row of a file, without signals, unless it is selected."""
@@ -365,16 +380,39 @@ class FileTableView(QTableView):
         self.scrollTo(index)
         self.picked.emit()
 
+    def rowsAboutToBeRemoved(self, parent: QModelIndex, first: int, last: int) -> None:
+        """Stay with a file when what is below it goes; Qt would go on to the next file."""
+        index = self.currentIndex()
+        while index.isValid() and index.parent().isValid():
+            if index.parent() == parent.siblingAtColumn(index.parent().column()):
+                self._is_following = True
+                try:
+                    self.setCurrentIndex(parent.siblingAtColumn(_NAME))
+                finally:
+                    self._is_following = False
+                break
+            index = index.parent()
+        super().rowsAboutToBeRemoved(parent, first, last)
+
     def _on_current_changed(self, current: QModelIndex) -> None:
         if not self._is_following and current.isValid():
-            self.current_changed.emit(self._file_at(current))
+            branch: Branch | None = self._rows.branch_at(self.filtered.mapToSource(current))
+            self.current_changed.emit(self._file_at(current), branch)
 
     def _on_selection_changed(self) -> None:
         if not self._is_following:
             self.picked.emit()
 
+    def _on_expanded(self, index: QModelIndex) -> None:
+        """Show the analyses of all ROIs at once."""
+        if not index.parent().isValid():
+            self.expandRecursively(index, 1)
+
     def keyPressEvent(self, event: QKeyEvent | None) -> None:
         """Take the space bar: accept all selected files, or reject them if they are accepted."""
+        if event is not None and event.matches(QKeySequence.StandardKey.Copy):
+            self._copy_selected()
+            return
         if event is None or event.key() != Qt.Key.Key_Space:
             super().keyPressEvent(event)
             return
@@ -393,3 +431,15 @@ class FileTableView(QTableView):
             text = "No file is like that." if has_files else _EMPTY
             painter.drawText(self.rect(), Qt.AlignmentFlag.AlignCenter, text)
             painter.end()
+
+
+def _copied(cell: QModelIndex) -> str:
+    mark = cell.data(_Role.CheckStateRole)
+    if mark is not None:
+        return "yes" if Qt.CheckState(mark) == Qt.CheckState.Checked else "no"
+    return str(cell.data() or "").replace("\t", " ")
+
+
+def _to_clipboard(text: str) -> None:
+    if (clipboard := QGuiApplication.clipboard()) is not None:
+        clipboard.setText(text)

@@ -54,7 +54,7 @@ class LayerDialog(QDialog):
         self._places = self._place_boxes()
         self._dt_ms = StepBox("layer_dt_ms", "ms/line", 1e6, self)
         self._dt_ms.setToolTip("Time from one line to the next; 0 if it is not known")
-        self._dx_um = StepBox("layer_dx_um", "um/px", 1e4, self)
+        self._dx_um = StepBox("layer_dx_um", "µm/px", 1e4, self)
         self._dx_um.setToolTip("Distance from one pixel of the line to the next; 0 if not known")
         self._size = text_label("layer_size", self, wraps=True)
         self._hint = Notice("layer_hint", "alert", self)

@@ -18,6 +18,7 @@ from qtpy.QtWidgets import (
 )
 
 from napari_bloodflow._napari.widgets.parts import Notice, Section, text_label
+from napari_bloodflow.calibration import pretty_unit
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -120,7 +121,7 @@ class FieldEditor(QWidget):
         row.addWidget(editor, 1)
         if field.unit:
             unit = text_label(f"metadata_{field.name}_unit", self)
-            unit.setText(field.unit)
+            unit.setText(pretty_unit(field.unit))
             row.addWidget(unit)
         column = QVBoxLayout(self)
         column.setContentsMargins(0, 0, 0, 0)

@@ -10,8 +10,8 @@ from magicgui.widgets import CheckBox, ComboBox, FloatSpinBox, LineEdit, SpinBox
 from qtpy.QtCore import Qt, Signal
 from qtpy.QtWidgets import QFormLayout, QLabel, QVBoxLayout, QWidget
 
-from napari_bloodflow._napari.plots.plot_model import pretty_unit
 from napari_bloodflow._napari.widgets.parts import Fold, Notice
+from napari_bloodflow.calibration import pretty_unit
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Mapping

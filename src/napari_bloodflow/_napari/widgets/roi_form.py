@@ -91,7 +91,7 @@ class RoiForm(QWidget):
         self._in.setObjectName("roi_units")
         self._in.setAccessibleName("Units of the numbers")
         self._in.setToolTip("Enter lines and pixels, or the units of the calibration")
-        self._in.addItems(["lines, px", "s, um"])
+        self._in.addItems(["lines, px", "s, µm"])
         self._boxes = tuple(
             _NumberBox(f"roi_{name}", self)
             for name in ("time_start", "time_stop", "position_start", "position_stop")

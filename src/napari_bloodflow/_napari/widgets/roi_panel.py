@@ -16,6 +16,7 @@ from napari_bloodflow._napari.widgets.roi_menu import RoiMenu
 from napari_bloodflow._napari.widgets.roi_rows import roi_rows
 from napari_bloodflow._napari.widgets.roi_table import RoiTableModel, RoiTableView
 from napari_bloodflow.acquisition.history import name_rois
+from napari_bloodflow.calibration import pretty_unit
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -133,7 +134,8 @@ class RoiPanel(Section):
         self._is_behind = self._table.is_editing and not is_other
         if not self._is_behind:
             self._shown_acq = acq
-            self._model.set_units(acq.calibration.time_unit, acq.calibration.position_unit)
+            calibration = acq.calibration
+            self._model.set_units(calibration.time_unit, pretty_unit(calibration.position_unit))
             self._table.show_rows(roi_rows(acq), is_other=is_other)
             if active.sync is not None:
                 self._table.follow(active.sync.selected_roi_ids)

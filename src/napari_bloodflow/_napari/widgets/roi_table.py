@@ -83,7 +83,7 @@ class RoiTableModel(QAbstractTableModel):
     def __init__(self, parent: QWidget | None = None) -> None:
         super().__init__(parent)
         self._rows: list[RoiRow] = []
-        self._units = ("s", "um")
+        self._units = ("s", "µm")
         self._swatches: dict[str, QIcon] = {}
 
     @property

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from qtpy.QtCore import QTimer
+from qtpy.QtCore import QEvent, QTimer
 from qtpy.QtWidgets import QWidget
 
 from napari_bloodflow._napari.close_guard import guard_window
@@ -86,6 +86,15 @@ class SessionDock(QWidget):
         self._schedule()
 
     # ---- life cycle
+
+    def event(self, event: QEvent | None) -> bool:
+        """Stop all timers when napari takes the widget out of its closed dock."""
+        if event is not None and event.type() == QEvent.Type.ParentChange and not self.parent():
+            # Nobody may hold it from now on. PySide6 then deletes it in whatever thread collects
+            # rubbish, where Qt cannot stop a timer that is running, and crashes when it goes off.
+            for timer in self.findChildren(QTimer):
+                timer.stop()
+        return super().event(event)
 
     def showEvent(self, event: QShowEvent | None) -> None:
         """Start listening."""

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, TypeGuard
 
-from napari_bloodflow._napari.plots.plot_model import format_value, pretty_unit
+from napari_bloodflow._napari.plots.plot_model import format_value
 from napari_bloodflow._napari.widgets.result_summary import SummaryColumn
+from napari_bloodflow.calibration import pretty_unit
 
 if TYPE_CHECKING:
     from collections.abc import Callable
