@@ -401,3 +401,24 @@ def test_the_export_menu_writes_the_file_that_was_chosen(
         action.trigger()
     assert len(pd.read_csv(path.with_suffix(".csv"))) == 300
     assert path.with_suffix(".svg").exists()
+
+
+def test_figure_and_values_are_copied(plot: TracePlot) -> None:
+    from qtpy.QtGui import QAction
+    from qtpy.QtWidgets import QApplication
+
+    clipboard = QApplication.clipboard()
+    assert clipboard is not None
+    plot.set_model(PlotModel((make_full_trace(300),)))
+
+    def copy(name: str) -> None:
+        action = plot.findChild(QAction, f"velocity_plot_{name}")
+        assert action is not None
+        action.trigger()
+
+    copy("copy_values")
+    lines = clipboard.text().splitlines()
+    assert len(lines) == 301
+    assert "\t" in lines[0]
+    copy("copy_figure")
+    assert clipboard.image().width() > 1000

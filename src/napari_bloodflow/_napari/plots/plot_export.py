@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING
 
 import numpy as np
 import pandas as pd
 from napari.utils.notifications import show_error, show_info
+from qtpy.QtGui import QGuiApplication, QImage
 from qtpy.QtWidgets import QFileDialog
 
 if TYPE_CHECKING:
@@ -17,10 +19,20 @@ if TYPE_CHECKING:
 
     from napari_bloodflow._napari.plots.plot_model import PlotModel
 
-__all__ = ["export_figure", "export_values", "figure_of", "values_of"]
+__all__ = [
+    "copy_figure",
+    "copy_values",
+    "export_figure",
+    "export_values",
+    "figure_of",
+    "values_of",
+]
 
 _FIGURE_FILTER = "Vector graphics (*.svg *.pdf);;Picture (*.png)"
 _TABLE_FILTER = "Table (*.csv)"
+_NO_MATPLOTLIB = (
+    "Figures need matplotlib, which is not installed: pip install napari-bloodflow[plot]"
+)
 
 
 def values_of(model: PlotModel, x_range: tuple[float, float]) -> pd.DataFrame:
@@ -116,9 +128,7 @@ def export_figure(
     try:
         figure_of(model, x_range, shown, path)
     except ImportError:
-        show_error(
-            "Figures need matplotlib, which is not installed: pip install napari-bloodflow[plot]"
-        )
+        show_error(_NO_MATPLOTLIB)
     except (OSError, ValueError) as error:
         show_error(f"{path.name} was not written: {error}")
     else:
@@ -136,6 +146,28 @@ def export_values(parent: QWidget, model: PlotModel, x_range: tuple[float, float
         show_error(f"{path.name} was not written: {error}")
     else:
         show_info(f"Values written to {path}")
+
+
+def copy_figure(model: PlotModel, x_range: tuple[float, float], shown: Mapping[str, bool]) -> None:
+    """Put a picture of what is shown on the clipboard, the figure that is exported too."""
+    with TemporaryDirectory() as folder:
+        path = Path(folder) / "figure.png"
+        try:
+            figure_of(model, x_range, shown, path)
+        except ImportError:
+            show_error(_NO_MATPLOTLIB)
+            return
+        picture = QImage(str(path))
+    if (clipboard := QGuiApplication.clipboard()) is not None:
+        clipboard.setImage(picture)
+        show_info("Figure copied")
+
+
+def copy_values(model: PlotModel, x_range: tuple[float, float]) -> None:
+    """Put the values that are shown on the clipboard, for a spreadsheet."""
+    if (clipboard := QGuiApplication.clipboard()) is not None:
+        clipboard.setText(values_of(model, x_range).to_csv(sep="\t", index=False))
+        show_info("Values copied")
 
 
 def _chosen_path(parent: QWidget, title: str, kinds: str, suffix: str) -> Path | None:

@@ -24,7 +24,12 @@ from qtpy.QtWidgets import (
 import pyqtgraph as pg
 from napari.utils.theme import get_theme
 
-from napari_bloodflow._napari.plots.plot_export import export_figure, export_values
+from napari_bloodflow._napari.plots.plot_export import (
+    copy_figure,
+    copy_values,
+    export_figure,
+    export_values,
+)
 from napari_bloodflow._napari.plots.plot_model import (
     Mark,
     PlotModel,
@@ -119,6 +124,8 @@ class TracePlot(QWidget):
         self._menu.addSeparator()
         self._add_export("Export figure…", "export_figure", self._on_export_figure)
         self._add_export("Export values…", "export_values", self._on_export_values)
+        self._add_export("Copy figure", "copy_figure", self._on_copy_figure)
+        self._add_export("Copy values", "copy_values", self._on_copy_values)
         self._readout = _label(f"{name}_readout")
         self._readout.setToolTip("Time and value at the pointer")
         self._empty = QLabel(EMPTY_TEXT)
@@ -358,6 +365,12 @@ class TracePlot(QWidget):
 
     def _on_export_values(self) -> None:
         export_values(self, self._model, self.x_range)
+
+    def _on_copy_figure(self) -> None:
+        copy_figure(self._model, self.x_range, self._shown_parts)
+
+    def _on_copy_values(self) -> None:
+        copy_values(self._model, self.x_range)
 
     @property
     def is_linked(self) -> bool:
