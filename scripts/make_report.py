@@ -32,7 +32,7 @@ PARTS = (
     ),
     (
         "velocity_speed",
-        ("--repeats", "1"),
+        ("--repeats", "5"),
         "Velocity: speed",
         "Beside scikit-image's `radon`, one window after the other, in the same run.",
     ),
