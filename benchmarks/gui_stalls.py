@@ -57,7 +57,7 @@ class Bench:
 
     def __init__(self, folder: Path, rows: int, columns: int) -> None:
         import napari
-        from qtpy.QtWidgets import QPushButton, QTableView
+        from qtpy.QtWidgets import QPushButton, QTreeView
 
         from napari_bloodflow import AcqImage
         from napari_bloodflow._napari.session import get_session
@@ -82,7 +82,7 @@ class Bench:
         _, dock = self.viewer.window.add_plugin_dock_widget("napari-bloodflow", "Velocity")
         self.run: Any = dock.findChild(QPushButton, "velocity_run")
         self.save: Any = files.findChild(QPushButton, "save_all")
-        self.table: Any = files.findChild(QTableView)
+        self.table: Any = files.findChild(QTreeView)
         files.open_sources([self.path.parent])
         wait_until(lambda: self.session.acq is not None, 2.0)
         self.cancel_ms = 0.0
@@ -108,9 +108,9 @@ class Bench:
     def _go_to(self, name: str) -> None:
         model = self.table.model()
         for row in range(model.rowCount()):
-            index = model.index(row, 1)
-            if name in str(model.data(index)):
-                self.table.setCurrentIndex(index)
+            cells = [model.index(row, column) for column in range(model.columnCount())]
+            if any(name in str(model.data(cell)) for cell in cells):
+                self.table.setCurrentIndex(cells[0])
         wait_until(lambda: self.session.acq is not None and self.session.acq.name == name)
 
     def go_to_it(self) -> None:

@@ -45,7 +45,7 @@ class Bench:
 
     def __init__(self, folder: Path, rows: int, columns: int) -> None:
         import napari
-        from qtpy.QtWidgets import QTableView
+        from qtpy.QtWidgets import QTreeView
 
         from napari_bloodflow import AcqImage
         from napari_bloodflow._napari.session import get_session
@@ -66,7 +66,7 @@ class Bench:
         self.session = get_session(self.viewer)
         _, files = self.viewer.window.add_plugin_dock_widget("napari-bloodflow", "Acquisitions")
         self.viewer.window.add_plugin_dock_widget("napari-bloodflow", "Velocity")
-        self.table: Any = files.findChild(QTableView)
+        self.table: Any = files.findChild(QTreeView)
         files.open_sources([folder])
         wait_until(lambda: self.session.acq is not None, 2.0)
         self.is_going_down = True

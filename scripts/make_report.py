@@ -84,7 +84,8 @@ def _run(name: str, options: tuple[str, ...], heading: str, text: str) -> str:
         command = ["xvfb-run", "-a", *command]
     load = os.getloadavg()[0]
     done = subprocess.run(command, capture_output=True, text=True, check=False, cwd=ROOT)
-    if done.returncode not in (0, 1):
+    # 1 also stands for a target that was missed.
+    if done.returncode not in (0, 1) or "Traceback" in done.stderr:
         raise SystemExit(f"{name} failed:\n{done.stderr}")
     took = time.monotonic() - start
     day = datetime.now(UTC).strftime("%Y-%m-%d")
