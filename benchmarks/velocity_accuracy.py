@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 
 FIXED_SEED = 100
 WINDOWS_PER_SEGMENT = 5
-SMALL_WINDOW, IDEAL_RECORDS = 16, 3
+SMALL_WINDOW = 16
 
 
 class Target(NamedTuple):
@@ -145,12 +145,11 @@ def coverage_error(found: Score) -> float:
     return 100 * float(np.sqrt(np.sum(away**2)) / number.sum())
 
 
-def print_ideal(suite: Suite, first_seed: int) -> None:
+def print_ideal(suite: Suite, records: list[Record]) -> None:
     """Print what the exact likelihood, which knows more than a measurement can, makes of windows.
 
     Its probability is the best confidence there is.
     """
-    records = [make_record(suite, first_seed + i) for i in range(IDEAL_RECORDS)]
     ours, ideal = score(suite, records), most_probable(suite, records)
     print(f"{suite.name}, {ours.error.size} windows by exact likelihood (by ours):", end=" ")
     print(
@@ -180,7 +179,7 @@ def run(first_seed: int, num_records: int) -> None:
     for suite in SUITES:
         # Once: it takes long.
         if first_seed == FIXED_SEED and suite.window == SMALL_WINDOW and np.isfinite(suite.snr):
-            print_ideal(suite, first_seed)
+            print_ideal(suite, [make_record(suite, first_seed + i) for i in range(num_records)])
     confidence = np.concatenate([found.confidence for found in scores])
     correct = np.concatenate([found.correct for found in scores])
     print(f"AUC over all suites {auc(confidence, correct):.3f} (at least {LEAST_AUC})")
