@@ -7,7 +7,7 @@ results.
 from __future__ import annotations
 
 from functools import lru_cache
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 from scipy.fft import fft, irfft, next_fast_len, rfft
@@ -245,14 +245,39 @@ def _search(
     return best, second, snr
 
 
-def _weights(
-    d: NDArray[np.float64], plan: LagPlan
-) -> tuple[NDArray[np.float64], NDArray[np.bool_], NDArray[np.float64]]:
-    """Weight of the displacements of a path, where it bends, and the argument of the taper."""
+class _Path(NamedTuple):
+    """Where the tables are read for a speed per window; arrays of shape (windows, lags).
+
+    `weight` falls to 0 by the argument `q` of the taper where it `bends`; `f` is how far the
+    displacement is past element `place` of the table, and `shares` weigh the four around it.
+    """
+
+    displacement: NDArray[np.float64]
+    weight: NDArray[np.float64]
+    bends: NDArray[np.bool_]
+    q: NDArray[np.float64]
+    f: NDArray[np.float64]
+    place: NDArray[np.int64]
+    shares: tuple[NDArray[np.float64], ...]
+
+
+def _path(plan: LagPlan, speed: NDArray[np.float64]) -> _Path:
+    d = speed[:, np.newaxis] * np.arange(1, plan.width)
     q = (plan.reach - np.abs(d)) / plan.taper_px
     bends = (q > 0) & (q < 1)
     q = np.clip(q, 0.0, 1.0)
-    return q * q * (3 - 2 * q), bends, q
+    weight = q * q * (3 - 2 * q)
+    below = np.floor(d)
+    f = d - below
+    g = 1 - f
+    place = np.where(weight > 0, below + plan.reach + HALO, 1).astype(np.int64)
+    shares = (
+        g * g * g / 6,
+        2 / 3 - f * f * (1 - 0.5 * f),
+        2 / 3 - g * g * (1 - 0.5 * g),
+        f * f * f / 6,
+    )
+    return _Path(d, weight, bends, q, f, place, shares)
 
 
 def _value(
@@ -264,21 +289,14 @@ def _value(
     """Mean product less mean energy at a speed per window; see `_difference`."""
     window = np.arange(speed.size)[:, np.newaxis]
     lag = np.arange(1, plan.width)
-    d = speed[:, np.newaxis] * lag
-    weight = _weights(d, plan)[0]
-    below = np.floor(d)
-    f = d - below
-    g = 1 - f
-    j = np.where(weight > 0, below + plan.reach + HALO, 1).astype(np.int64)
-    first, last = g**3 / 6, f**3 / 6
-    taps = (first, 2 / 3 - f * f * (1 - 0.5 * f), 2 / 3 - g * g * (1 - 0.5 * g), last)
-    c, count = np.zeros((2, *d.shape))
-    for i, share in enumerate(taps):
-        at = j - 1 + i
+    path = _path(plan, speed)
+    c, count = np.zeros((2, *path.f.shape))
+    for i, share in enumerate(path.shares):
+        at = path.place - 1 + i
         c += share * (correlation[window, lag - 1, at] - energy[window, lag - 1, at])
         count += share * (plan.num_columns - np.abs(at - plan.reach - HALO))
-    total = np.maximum(np.sum(weight * (plan.width - lag) * count, axis=1), 1e-12)
-    return np.asarray(np.sum(weight * c, axis=1) / total)
+    total = np.maximum(np.sum(path.weight * (plan.width - lag) * count, axis=1), 1e-12)
+    return np.asarray(np.sum(path.weight * c, axis=1) / total)
 
 
 def _difference(
@@ -296,24 +314,20 @@ def _difference(
     """Mean product less mean energy at a speed per window, two derivatives, and both means."""
     window = np.arange(speed.size)[:, np.newaxis]
     lag = np.arange(1, plan.width)
-    d = speed[:, np.newaxis] * lag
+    d, w0, bends, q, f, place, shares = _path(plan, speed)
+    g = 1 - f
     sign = np.where(d > 0, 1.0, -1.0)
-    w0, bends, q = _weights(d, plan)
     w1 = np.where(bends, -sign * 6 * q * (1 - q) / plan.taper_px, 0.0)
     w2 = np.where(bends, (6 - 12 * q) / plan.taper_px**2, 0.0)
-    below = np.floor(d)
-    f = d - below
-    j = np.where(w0 > 0, below + plan.reach + HALO, 1).astype(np.int64)
-    g = 1 - f
-    taps = (
-        (g**3 / 6, -0.5 * g**2, g),
-        ((4 - 6 * f**2 + 3 * f**3) / 6, 0.5 * (3 * f**2 - 4 * f), 3 * f - 2),
-        ((4 - 6 * g**2 + 3 * g**3) / 6, 0.5 * (4 * g - 3 * g**2), 3 * g - 2),
-        (f**3 / 6, 0.5 * f**2, f),
+    slopes = (
+        (-0.5 * g**2, g),
+        (0.5 * (3 * f**2 - 4 * f), 3 * f - 2),
+        (0.5 * (4 * g - 3 * g**2), 3 * g - 2),
+        (0.5 * f**2, f),
     )
     c, dc, ddc, count, dcount, ddcount, product = np.zeros((7, *d.shape))
-    for i, (s0, s1, s2) in enumerate(taps):
-        at = j - 1 + i
+    for i, (s0, (s1, s2)) in enumerate(zip(shares, slopes, strict=True)):
+        at = place - 1 + i
         value = correlation[window, lag - 1, at].astype(np.float64)
         product += s0 * value
         value -= energy[window, lag - 1, at]

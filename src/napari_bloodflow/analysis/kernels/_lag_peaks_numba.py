@@ -117,6 +117,18 @@ def search_peaks(
 
 
 @compiled
+def _spline_weight(tap: int, f: float, g: float) -> float:
+    """Weight of one of the four elements around a place, `f` past the second, `g` = 1 - `f`."""
+    if tap == 0:
+        return g * g * g * _SIXTH
+    if tap == 1:
+        return (4.0 - 6.0 * f * f + 3.0 * f * f * f) * _SIXTH
+    if tap == 2:
+        return (4.0 - 6.0 * g * g + 3.0 * g * g * g) * _SIXTH
+    return f * f * f * _SIXTH
+
+
+@compiled
 def _value(
     correlation: NDArray[np.float32],
     energy: NDArray[np.float32],
@@ -140,14 +152,7 @@ def _value(
         j = int(below) + reach + HALO - 1
         c = count = 0.0
         for tap in range(4):
-            if tap == 0:
-                share = g * g * g * _SIXTH
-            elif tap == 1:
-                share = (4.0 - 6.0 * f * f + 3.0 * f * f * f) * _SIXTH
-            elif tap == 2:
-                share = (4.0 - 6.0 * g * g + 3.0 * g * g * g) * _SIXTH
-            else:
-                share = f * f * f * _SIXTH
+            share = _spline_weight(tap, f, g)
             c += share * (np.float64(correlation[i, j + tap]) - np.float64(energy[i, j + tap]))
             count += share * (reach + min_overlap - abs(j + tap - reach - HALO))
         total += weight * c
@@ -189,16 +194,15 @@ def _difference(
         j = int(below) + reach + HALO - 1
         c = dc = ddc = count = dcount = ddcount = product = 0.0
         for tap in range(4):
+            s0 = _spline_weight(tap, f, g)
             if tap == 0:
-                s0, s1, s2 = g * g * g * _SIXTH, -0.5 * g * g, g
+                s1, s2 = -0.5 * g * g, g
             elif tap == 1:
-                s0 = (4.0 - 6.0 * f * f + 3.0 * f * f * f) * _SIXTH
                 s1, s2 = 0.5 * (3.0 * f * f - 4.0 * f), 3.0 * f - 2.0
             elif tap == 2:
-                s0 = (4.0 - 6.0 * g * g + 3.0 * g * g * g) * _SIXTH
                 s1, s2 = 0.5 * (4.0 * g - 3.0 * g * g), 3.0 * g - 2.0
             else:
-                s0, s1, s2 = f * f * f * _SIXTH, 0.5 * f * f, f
+                s1, s2 = 0.5 * f * f, f
             value = np.float64(correlation[i, j + tap])
             product += s0 * value
             value -= np.float64(energy[i, j + tap])
