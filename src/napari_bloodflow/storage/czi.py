@@ -16,7 +16,12 @@ from napari_bloodflow.storage.calibration.readings import (
     between_frames,
     day_and_time,
 )
-from napari_bloodflow.storage.decoded_pixels import DecodedPixels, axes_of_lines, read_start
+from napari_bloodflow.storage.decoded_pixels import (
+    DecodedPixels,
+    axes_of_lines,
+    read_start,
+    told_as_unreadable,
+)
 from napari_bloodflow.storage.image_header import ImageHeader
 from napari_bloodflow.storage.tiff_guard import check_decoded_size
 
@@ -57,14 +62,8 @@ def read_czi_header(path: Path) -> ImageHeader:
     if signature != _SIGNATURE:
         raise ImageReadError(path, "is not a CZI file")
     open_czi = _opener(path)
-    try:
-        with open_czi(path) as czi:
-            return _header(czi, path, file_size)
-    except ImageReadError:
-        raise
-    except Exception as error:
-        # Damage can fail anywhere inside the parser.
-        raise ImageReadError(path, f"is a damaged CZI file ({error})") from error
+    with told_as_unreadable(path, "is a damaged CZI file"), open_czi(path) as czi:
+        return _header(czi, path, file_size)
 
 
 def _opener(path: Path) -> Any:
@@ -157,19 +156,17 @@ class CziPixels(DecodedPixels):
         open_czi = _opener(path)
         wanted = {"C": channel, "Z": z} | ({} if header.rows_are_frames else {"T": t})
         row_axis = "T" if header.rows_are_frames else "Y"
-        try:
-            with open_czi(path) as czi:
-                first = _by_axis(czi.axes, czi.start)
-                for entry in czi.filtered_subblock_directory:
-                    start, shape = (_by_axis(entry.axes, n) for n in (entry.start, entry.shape))
-                    at = {axis: number - first[axis] for axis, number in start.items()}
-                    if any(at.get(axis, 0) != number for axis, number in wanted.items()):
-                        continue
-                    tile = entry.data_segment().data().reshape(shape["Y"], shape["X"])
-                    row, column = at.get(row_axis, 0), at["X"]
-                    plane[row : row + shape["Y"], column : column + shape["X"]] = tile
-        except FileNotFoundError:
-            raise FileNotFoundError(2, "no such file", str(path)) from None
-        except Exception as error:
-            raise ImageReadError(path, f"has pixels that cannot be decoded ({error})") from error
+        with (
+            told_as_unreadable(path, "has pixels that cannot be decoded"),
+            open_czi(path) as czi,
+        ):
+            first = _by_axis(czi.axes, czi.start)
+            for entry in czi.filtered_subblock_directory:
+                start, shape = (_by_axis(entry.axes, n) for n in (entry.start, entry.shape))
+                at = {axis: number - first[axis] for axis, number in start.items()}
+                if any(at.get(axis, 0) != number for axis, number in wanted.items()):
+                    continue
+                tile = entry.data_segment().data().reshape(shape["Y"], shape["X"])
+                row, column = at.get(row_axis, 0), at["X"]
+                plane[row : row + shape["Y"], column : column + shape["X"]] = tile
         return plane

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -10,16 +11,19 @@ import numpy as np
 from napari_bloodflow.errors import ImageReadError
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
     from pathlib import Path
 
     from numpy.typing import NDArray
 
     from napari_bloodflow.storage.image_header import ImageHeader
 
-__all__ = ["DecodedPixels", "axes_of_lines", "read_start"]
+__all__ = ["DecodedPixels", "axes_of_lines", "brief", "read_start", "told_as_unreadable"]
 
 _MAX_PLANES = 8
 """Decoded planes that are kept, enough for all channels of one z and t."""
+
+_MAX_REASON = 120
 
 
 def read_start(path: Path, num_bytes: int) -> tuple[bytes, int]:
@@ -64,6 +68,41 @@ def axes_of_lines(path: Path, sizes: dict[str, int]) -> tuple[str, bool]:
         raise ImageReadError(path, "has one line of pixels; a kymograph has at least two")
     axes = "".join(axis for axis in "TCZYX" if axis in "YX" or sizes.get(axis, 1) > 1)
     return axes, rows_are_frames
+
+
+def brief(error: Exception) -> str:
+    """Say in a few words what a package failed with; it may list every frame of the file."""
+    text = " ".join(str(error).split()) or type(error).__name__
+    return text if len(text) <= _MAX_REASON else f"{text[:_MAX_REASON]}…"
+
+
+@contextmanager
+def told_as_unreadable(path: Path, what: str) -> Iterator[None]:
+    """Turn whatever a package fails with into an ImageReadError.
+
+    Parameters
+    ----------
+    path : pathlib.Path
+        The file.
+    what : str
+        What is wrong with it, before the reason in brackets.
+
+    Raises
+    ------
+    FileNotFoundError
+        If there is no such file.
+    ImageReadError
+        If anything else fails.
+    """
+    try:
+        yield
+    except ImageReadError:
+        raise
+    except FileNotFoundError:
+        raise FileNotFoundError(2, "no such file", str(path)) from None
+    except Exception as error:
+        # Damage can fail anywhere inside the parser.
+        raise ImageReadError(path, f"{what} ({brief(error)})") from error
 
 
 class DecodedPixels(ABC):

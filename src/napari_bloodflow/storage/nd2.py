@@ -20,7 +20,13 @@ from napari_bloodflow.storage.calibration.readings import (
     between_frames,
     day_and_time,
 )
-from napari_bloodflow.storage.decoded_pixels import DecodedPixels, axes_of_lines, read_start
+from napari_bloodflow.storage.decoded_pixels import (
+    DecodedPixels,
+    axes_of_lines,
+    brief,
+    read_start,
+    told_as_unreadable,
+)
 from napari_bloodflow.storage.image_header import ImageHeader
 from napari_bloodflow.storage.tiff_guard import check_decoded_size
 
@@ -39,7 +45,6 @@ _MAP_LOCATION = struct.Struct("<32sQ")
 _FRAME_IN_MAP = re.compile(rb"ImageDataSeq\|(\d{1,10})!(.{8}).{8}", re.DOTALL)
 _PIXELS_AT = 4096
 """Where the pixels of an uncompressed frame begin, from its offset in the map."""
-_MAX_REASON = 120
 _DAYS = ("%m/%d/%Y", "%d/%m/%Y", "%d.%m.%Y", "%Y-%m-%d", "%Y/%m/%d")
 _TIMES = ("%I:%M:%S %p", "%H:%M:%S")
 # What the package fails with on metadata that it does not expect.
@@ -76,14 +81,8 @@ def read_nd2_header(path: Path) -> ImageHeader:
     if signature != _SIGNATURE:
         raise ImageReadError(path, "is not an ND2 file")
     open_nd2 = _opener(path)
-    try:
-        with open_nd2(path) as nd2:
-            return _header(nd2, path, file_size)
-    except ImageReadError:
-        raise
-    except Exception as error:
-        # Damage can fail anywhere inside the parser.
-        raise ImageReadError(path, f"is a damaged ND2 file ({_brief(error)})") from error
+    with told_as_unreadable(path, "is a damaged ND2 file"), open_nd2(path) as nd2:
+        return _header(nd2, path, file_size)
 
 
 def _opener(path: Path) -> Any:
@@ -96,12 +95,6 @@ def _opener(path: Path) -> Any:
             " or export it as OME-TIFF in NIS-Elements",
         ) from error
     return ND2File
-
-
-def _brief(error: Exception) -> str:
-    # The package may list every frame of the file.
-    text = " ".join(str(error).split()) or type(error).__name__
-    return text if len(text) <= _MAX_REASON else f"{text[:_MAX_REASON]}…"
 
 
 def _header(nd2: Any, path: Path, file_size: int) -> ImageHeader:
@@ -176,7 +169,7 @@ def _calibration(nd2: Any, *, rows_are_frames: bool) -> CalibrationFindings:
         try:
             take(nd2, reader, rows_are_frames=rows_are_frames)
         except _METADATA_ERRORS as error:
-            reader.notes.append(f"the ND2 metadata cannot be read: {_brief(error)}")
+            reader.notes.append(f"the ND2 metadata cannot be read: {brief(error)}")
     date = " ".join(str(nd2.text_info.get("date", "")).split())
     if not date:
         return reader.findings()
@@ -253,23 +246,19 @@ class Nd2Pixels(DecodedPixels):
         plane = np.empty((sizes["Y"], sizes["X"]), header.dtype)
         num_lines = 1 if header.rows_are_frames else sizes["Y"]
         open_nd2 = _opener(path)
-        try:
-            with open_nd2(path) as nd2:
-                per_channel = nd2.components_per_channel
-                shape = (-1, num_lines, sizes["X"], per_channel)
-                which, component = divmod(channel, per_channel)
-                for row in range(0, sizes["Y"], num_lines):
-                    index = self._frame_index(z, row if header.rows_are_frames else t)
-                    # No name for the frame: the file cannot be closed while one is held.
-                    plane[row : row + num_lines] = np.reshape(nd2.read_frame(index), shape)[
-                        which, ..., component
-                    ]
-        except FileNotFoundError:
-            raise FileNotFoundError(2, "no such file", str(path)) from None
-        except Exception as error:
-            raise ImageReadError(
-                path, f"has pixels that cannot be decoded ({_brief(error)})"
-            ) from error
+        with (
+            told_as_unreadable(path, "has pixels that cannot be decoded"),
+            open_nd2(path) as nd2,
+        ):
+            per_channel = nd2.components_per_channel
+            shape = (-1, num_lines, sizes["X"], per_channel)
+            which, component = divmod(channel, per_channel)
+            for row in range(0, sizes["Y"], num_lines):
+                index = self._frame_index(z, row if header.rows_are_frames else t)
+                # No name for the frame: the file cannot be closed while one is held.
+                plane[row : row + num_lines] = np.reshape(nd2.read_frame(index), shape)[
+                    which, ..., component
+                ]
         return plane
 
     def _frame_index(self, z: int, t: int) -> int:
