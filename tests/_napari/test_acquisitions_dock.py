@@ -562,6 +562,7 @@ def test_what_cannot_be_saved_is_told_and_stays(bench: Bench, folder: Path) -> N
     bench.click("save_all")
     bench.wait(lambda: "Saved 1 file. v1.tif was not saved" in bench.text("list_message_text"))
     bench.wait(lambda: bench.column("state")[:2] == ["●", ""])
+    assert (folder / "control" / "v1.tif.json").read_text() == '{"version": 9}'
 
 
 def test_the_window_works_while_files_are_saved(bench: Bench, folder: Path) -> None:
